@@ -1,0 +1,90 @@
+"""Reading and writing the declared tables. The only place that knows how they are stored."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from delta.tables import DeltaTable
+from pyspark.sql import functions as F
+
+from pipelines.settings import Settings
+from pipelines.tables.schema import Table
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+
+class TableStore:
+    """The tables of one home, through one Spark session."""
+
+    def __init__(self, spark: SparkSession, settings: Settings) -> None:
+        self.spark = spark
+        self.settings = settings
+
+    def location(self, table: Table) -> str:
+        return table.location(self.settings.under_home())
+
+    def exists(self, table: Table) -> bool:
+        return DeltaTable.isDeltaTable(self.spark, self.location(table))
+
+    def ensure(self, table: Table) -> DeltaTable:
+        """The table, created empty with its declared schema, comments and partitioning where it is not there."""
+        return (
+            DeltaTable.createIfNotExists(self.spark)
+            .location(self.location(table))
+            .addColumns(self._empty(table).schema)
+            .partitionedBy(*table.partition_by)
+            .comment(table.comment)
+            .property("delta.deletedFileRetentionDuration", f"interval {table.retention_days} days")
+            .execute()
+        )
+
+    def read(self, table: Table) -> DataFrame:
+        """All rows; an empty frame of the declared schema where the table does not exist yet."""
+        if not self.exists(table):
+            return self._empty(table)
+        return self.spark.read.format("delta").load(self.location(table))
+
+    def append_once(self, rows: DataFrame, table: Table, transaction: str) -> None:
+        """Append the rows, unless a commit with the same transaction id was made before.
+
+        The id must follow from the content (drop, batch), never from a clock: a repeated step then changes nothing.
+        """
+        self.ensure(table)
+        (
+            self.conform(rows, table)
+            .write.format("delta")
+            .mode("append")
+            .option("txnAppId", f"mmfs/{table.layer}/{table.name}/{transaction}")
+            .option("txnVersion", 1)
+            .save(self.location(table))
+        )
+
+    def replace_where(self, rows: DataFrame, table: Table, predicate: str) -> None:
+        """Replace, in one commit, the rows that meet a SQL predicate by the given ones (which must meet it too)."""
+        self.ensure(table)
+        (
+            self.conform(rows, table)
+            .write.format("delta")
+            .mode("overwrite")
+            .option("replaceWhere", predicate)
+            .save(self.location(table))
+        )
+
+    def upsert(self, rows: DataFrame, table: Table, keys: tuple[str, ...] | None = None, pruning: str = "") -> None:
+        """Insert rows, or update those whose keys are there already, in one commit.
+
+        `pruning` is a literal SQL predicate on the target (alias `t`) that bounds the partitions touched.
+        """
+        condition = " AND ".join(f"t.`{k}` <=> s.`{k}`" for k in keys or table.keys)
+        merge = self.ensure(table).alias("t").merge(
+            self.conform(rows, table).alias("s"), f"({pruning}) AND {condition}" if pruning else condition
+        )
+        merge.whenMatchedUpdateAll().whenNotMatchedInsertAll().execute()
+
+    def conform(self, rows: DataFrame, table: Table) -> DataFrame:
+        """The declared columns, in order and of the declared types. A missing one is a fault of the caller."""
+        return rows.select(*(F.col(c.name).cast(c.type).alias(c.name) for c in table.columns))
+
+    def _empty(self, table: Table) -> DataFrame:
+        return self.spark.createDataFrame([], table.ddl)

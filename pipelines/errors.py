@@ -1,0 +1,74 @@
+"""Every error that a user of the pipelines can meet. Each message says what is wrong and what to do.
+
+PipelineError
+├── SettingsError            a setting that cannot be used
+├── DropError                the drop as a whole cannot be read
+│   ├── DropNotFoundError    no such folder, or nothing in it that the contract names
+│   └── MissingColumnError   a table lacks a column that the contract requires
+├── HomeError                the state folder cannot be used
+│   ├── HomeVersionError     written by a newer version
+│   └── HomeEmptyError       nothing has been run there yet
+├── StorageFullError         no space left where the tables live
+├── UnknownReleaseError      no such release, or it is not live
+├── UnknownServiceError      no such feature service
+├── UnknownUserError         no features for this user id
+└── EntityFrameError         the rows to pull features for are not usable
+"""
+
+
+class PipelineError(Exception):
+    """Base of all errors that are the caller's to mend; the command prints them in one line and exits with 1."""
+
+
+class SettingsError(PipelineError):
+    """A setting is missing or has a value that cannot be used."""
+
+
+class DropError(PipelineError):
+    """The drop as a whole cannot be read."""
+
+
+class DropNotFoundError(DropError):
+    """There is no drop at the given place."""
+
+
+class MissingColumnError(DropError):
+    """A table of the drop lacks a required column."""
+
+    def __init__(self, table: str, column: str, found: list[str]) -> None:
+        super().__init__(
+            f"table '{table}' has no column '{column}', which the contract requires; "
+            f"found: {', '.join(sorted(found)) or 'none'}. Add the column or rename one, and run again."
+        )
+
+
+class HomeError(PipelineError):
+    """The state folder cannot be used."""
+
+
+class HomeVersionError(HomeError):
+    """The state folder was written by a newer version of this software."""
+
+
+class HomeEmptyError(HomeError):
+    """A command that reads state met a home in which nothing has been run."""
+
+
+class StorageFullError(PipelineError):
+    """No space is left where the tables or the cache live."""
+
+
+class UnknownReleaseError(PipelineError):
+    """A release was named that is not live."""
+
+
+class UnknownServiceError(PipelineError):
+    """A feature service was named that does not exist."""
+
+
+class UnknownUserError(PipelineError):
+    """No features are stored for a user id."""
+
+
+class EntityFrameError(PipelineError):
+    """An entity file lacks what a point-in-time join needs."""

@@ -1,0 +1,1 @@
+"""What the system remembers of its own work: runs, progress, reports."""

@@ -1,0 +1,314 @@
+"""Embeddings, tiles, and the feature histories that Feast reads."""
+
+from __future__ import annotations
+
+from pipelines.tables.schema import AVAILABLE_AT, DROP_ID, TIMES, Column, Table
+
+# Windows of the scalar features, in days. They end exactly at a row's event_timestamp.
+WINDOWS_DAYS = (1, 7, 30, 90)
+# Half-lives of the decayed interests, in days.
+HALF_LIVES_DAYS = (7, 30)
+# Event types that are counted, by the name their columns carry.
+COUNTED_EVENTS = {
+    "impression": "impressions",
+    "view": "views",
+    "click": "clicks",
+    "search": "searches",
+    "favorite": "favorites",
+    "add_to_cart": "cart_adds",
+    "purchase": "purchases",
+    "return": "returns",
+    "share": "shares",
+    "ad_click": "ad_clicks",
+    "coupon_issued": "coupons_issued",
+    "coupon_redeemed": "coupons_redeemed",
+    "message_opened": "messages_opened",
+}
+# What one event of a type says of the interest in its product; other types say nothing. Version 1.
+INTEREST_WEIGHTS = {
+    "view": 1.0,
+    "click": 1.0,
+    "search": 1.0,
+    "favorite": 3.0,
+    "share": 3.0,
+    "add_to_cart": 4.0,
+    "purchase": 8.0,
+}
+DAYPARTS = {"night": (0, 6), "morning": (6, 12), "afternoon": (12, 18), "evening": (18, 24)}
+CHANNELS = ("app", "web", "mini_program", "store")
+RECENT_ACTIONS = 100
+LAST_PRODUCTS = 20
+MEDOIDS = 3
+
+PERSONAL = ("personalisation", "marketing")
+_USER = Column("user_id", "string", "subject key of the user, or of the anonymous device, the profile is of")
+_SUBJECT = Column("subject_id", "string", "subject key of who acted")
+_PURPOSE = Column("purpose", "string", "only events allowed for this purpose at their moment count")
+_PURPOSES = Column("allowed_purposes", "array<string>", "sorted purposes the events were allowed for at their moment")
+_PRODUCT = Column("product_id", "string", "product")
+_DAY = Column("day", "date", "UTC day of the events")
+_ENCODER = (
+    Column("encoder", "string", "name of the encoder behind the vectors"),
+    Column("encoder_version", "string", "its version"),
+)
+
+EMBEDDINGS = Table(
+    name="embeddings",
+    layer="features",
+    comment="One row per content, modality, encoder and version: the vector, or the reason why there is none.",
+    columns=(
+        Column("content_hash", "string", "id of the content (see product_contents, reviews, messages, queries)"),
+        Column("modality", "string", "image, video, product_image, product_video, product_text, query or review"),
+        *_ENCODER,
+        Column("status", "string", "ok or failed"),
+        Column("reason", "string", "why there is no vector; null where there is one"),
+        Column("vector", "binary", "float32 little-endian, L2-normalised; null where failed"),
+        Column("dimensions", "int", "length of the vector"),
+        Column("details", "map<string,string>", "e.g. the seconds of the frames used, members without a vector"),
+        Column("created_at", "timestamp", "UTC time of the run that encoded it"),
+    ),
+    keys=("content_hash", "modality", "encoder", "encoder_version"),
+    partition_by=("encoder", "encoder_version", "modality"),
+)
+
+USER_TILES = Table(
+    name="user_tiles",
+    layer="features",
+    comment="Per subject, day and content: counts and one weight sum per half-life, decayed to the day's end.",
+    columns=(
+        _SUBJECT,
+        _DAY,
+        Column("modality", "string", "product_image, product_video, product_text, query or review"),
+        Column("content_id", "string", "content, joins embeddings.content_hash"),
+        _PURPOSES,
+        DROP_ID,
+        Column("actions", "bigint", "events counted"),
+        *(
+            Column(f"weight_{h}d", "double", f"sum of interest weights decayed to the day's end, half-life {h} days")
+            for h in HALF_LIVES_DAYS
+        ),
+        Column("first_version_used", "boolean", "an event was older than the product's first version"),
+        AVAILABLE_AT,
+    ),
+    keys=("subject_id", "day", "modality", "content_id", "allowed_purposes", "drop_id"),
+    partition_by=("day",),
+)
+
+_DAILY_SUMS = (
+    *(Column(c, "bigint", f"events of type {e}") for e, c in COUNTED_EVENTS.items()),
+    Column("events", "bigint", "events of any type"),
+    Column("sessions", "bigint", "distinct sessions with an event that day"),
+    Column("active_days", "bigint", "1: the subject did something that day"),
+    Column("dwell_seconds", "double", "seconds spent"),
+    *(Column(f"{p}_events", "bigint", f"events in [{a}:00, {b}:00) UTC") for p, (a, b) in DAYPARTS.items()),
+    Column("weekend_events", "bigint", "events on Saturday or Sunday, UTC"),
+    *(Column(f"{c}_events", "bigint", f"events in channel {c}") for c in CHANNELS),
+    Column("orders", "bigint", "distinct sessions with a purchase that day; a purchase without session is one order"),
+    Column("spend", "double", "sum of quantity x price of purchases, in the shop's currency"),
+    Column("discount", "double", "sum of the purchases' discounts, as positive amounts"),
+    Column("returned_value", "double", "sum of quantity x price of returns"),
+    Column("reviews", "bigint", "reviews written"),
+    Column("rating_sum", "double", "sum of their ratings"),
+    Column("rated_reviews", "bigint", "reviews with a rating"),
+    Column("negative_reviews", "bigint", "reviews rated 1 or 2"),
+    Column("messages", "bigint", "messages of any channel"),
+    Column("service_messages", "bigint", "messages to customer service"),
+)
+DAILY_SUM_NAMES = tuple(c.name for c in _DAILY_SUMS)
+
+USER_DAILY = Table(
+    name="user_daily",
+    layer="features",
+    comment="Additive scalars per subject and day: what the windows are summed from.",
+    columns=(
+        _SUBJECT,
+        _DAY,
+        _PURPOSES,
+        DROP_ID,
+        *_DAILY_SUMS,
+        Column("first_event_at", "timestamp", "first act of the day, UTC"),
+        Column("last_event_at", "timestamp", "last act of the day, UTC"),
+        Column("last_purchase_at", "timestamp", "last purchase of the day, UTC"),
+        Column("last_review_at", "timestamp", "last review of the day, UTC"),
+        AVAILABLE_AT,
+    ),
+    keys=("subject_id", "day", "allowed_purposes", "drop_id"),
+    partition_by=("day",),
+)
+
+USER_RECENT_ACTIONS = Table(
+    name="user_recent_actions",
+    layer="features",
+    comment=f"Each subject's newest {RECENT_ACTIONS} product actions per purpose set: the source of what is not additive.",
+    columns=(
+        _SUBJECT,
+        Column("event_id", "string", "event"),
+        Column("event_timestamp", "timestamp", "UTC instant of the act"),
+        Column("event_type", "string", "type of the act"),
+        _PRODUCT,
+        Column("weight", "double", "interest weight of the type"),
+        _PURPOSES,
+        AVAILABLE_AT,
+    ),
+    keys=("subject_id", "event_id"),
+)
+
+
+def _history(name: str, comment: str, columns: tuple[Column, ...], depends_on: str | None = None) -> Table:
+    encoder = _ENCODER if depends_on else ()
+    return Table(
+        name=name,
+        layer="features",
+        comment=comment + " One row per user and day on which a value changes, at the day's end (UTC).",
+        columns=(_USER, _PURPOSE, *encoder, *columns, *TIMES),
+        keys=("user_id", "purpose", *(c.name for c in encoder), "event_timestamp", "created_at"),
+        partition_by=("purpose", *(c.name for c in encoder)),
+        purposes=PERSONAL if depends_on is None else ("personalisation",),
+        depends_on=depends_on,
+        entity="user",
+    )
+
+
+def _windows(name: str, type_: str, comment: str, windows: tuple[int, ...] = WINDOWS_DAYS) -> tuple[Column, ...]:
+    return tuple(
+        Column(f"{name}_{w}d", type_, f"{comment} in the {w} days before event_timestamp") for w in windows
+    )
+
+
+USER_ACTIVITY = _history(
+    "user_activity",
+    "What a user does, when and where.",
+    (
+        *(c for event, n in COUNTED_EVENTS.items() for c in _windows(n, "bigint", f"events of type {event}")),
+        *_windows("sessions", "bigint", "sum over days of distinct sessions"),
+        *_windows("active_days", "bigint", "days with an event"),
+        *_windows("dwell_seconds", "double", "seconds spent", (7, 30)),
+        *(Column(f"{p}_share_30d", "double", f"share of 30 days' events in [{a}:00, {b}:00) UTC; null without events")
+          for p, (a, b) in DAYPARTS.items()),
+        Column("weekend_share_30d", "double", "share of 30 days' events on Saturday or Sunday UTC; null without events"),
+        *(Column(f"{c}_share_30d", "double", f"share of 30 days' events in channel {c}; null without events")
+          for c in CHANNELS),
+        Column("first_event_at", "timestamp", "first act ever, UTC"),
+        Column("last_event_at", "timestamp", "newest act, UTC; its age is computed on read"),
+    ),
+)  # fmt: skip
+
+USER_VALUE = _history(
+    "user_value",
+    "What a user buys and is worth.",
+    (
+        *_windows("orders", "bigint", "orders"),
+        *_windows("spend", "double", "sum of quantity x price of purchases, in the shop's currency"),
+        *_windows("average_basket", "double", "spend per order, null without an order", (30, 90)),
+        Column("discount_share_90d", "double", "discounts / (spend + discounts) in 90 days; null without a purchase"),
+        Column("coupons_issued_90d", "bigint", "coupons issued in 90 days"),
+        Column("coupons_redeemed_90d", "bigint", "coupons redeemed in 90 days"),
+        Column("coupon_redemption_rate_90d", "double", "redeemed / issued in 90 days; null where none was issued"),
+        Column("returns_90d", "bigint", "returns in 90 days"),
+        Column("return_share_90d", "double", "returned value / spend in 90 days; null without spend"),
+        Column("last_purchase_at", "timestamp", "newest purchase, UTC; its age is computed on read"),
+        Column("recency_score", "int", "5: a purchase in 1 day, 4: in 7, 3: in 30, 2: in 90, 1: longer ago; null: none ever"),
+        Column("frequency_score", "int", "orders in 90 days: 1: 0-1, 2: 2-3, 3: 4-7, 4: 8-15, 5: 16 and more; null: no purchase ever"),
+        Column("monetary_score", "int", "spend in 90 days: 1: < 50, 2: < 200, 3: < 500, 4: < 1000, 5: from 1000; null: no purchase ever"),
+    ),
+)  # fmt: skip
+
+USER_RECENT_PRODUCTS = _history(
+    "user_recent_products",
+    "What a user looked at and bought last.",
+    (
+        Column("last_product_ids", "array<string>", f"products of the newest {LAST_PRODUCTS} product actions, newest first"),
+        Column("last_purchased_product_ids", "array<string>", f"products of the newest purchases among {RECENT_ACTIONS} actions, newest first, at most {LAST_PRODUCTS}"),
+    ),
+)  # fmt: skip
+
+USER_REVIEW_PROFILE = _history(
+    "user_review_profile",
+    "How a user rates and writes.",
+    (
+        *_windows("reviews", "bigint", "reviews written", (30, 90)),
+        Column("rating_mean_90d", "double", "mean rating in 90 days; null without one"),
+        Column("negative_review_share_90d", "double", "share of reviews rated 1 or 2 in 90 days; null without one"),
+        *_windows("messages", "bigint", "messages written", (30, 90)),
+        *_windows("service_messages", "bigint", "messages to customer service", (30, 90)),
+        Column("last_review_at", "timestamp", "newest review, UTC"),
+    ),
+)
+
+
+def _interest(name: str, comment: str, depends_on: str = "clip", extra: tuple[Column, ...] = ()) -> Table:
+    means = tuple(
+        column
+        for h in HALF_LIVES_DAYS
+        for column in (
+            Column(f"mean_{h}d", "array<float>", f"decayed weighted mean of unit vectors, half-life {h} days; null where nothing was seen"),
+            Column(f"weight_{h}d", "double", f"sum of decayed weights at event_timestamp, half-life {h} days"),
+        )
+    )  # fmt: skip
+    return _history(name, comment, (*means, *extra), depends_on)
+
+
+USER_VISUAL_INTEREST = _interest(
+    "user_visual_interest",
+    "What a user's taste looks like, from product pictures.",
+    extra=(
+        Column("medoid_product_ids", "array<string>", f"up to {MEDOIDS} products that stand for the user's interests, heaviest first"),
+        Column("medoid_weights", "array<float>", "share of the recent actions' weight nearest to each medoid"),
+    ),
+)  # fmt: skip
+USER_VIDEO_INTEREST = _interest("user_video_interest", "What a user watches, from product videos' frames.")
+USER_TEXT_INTEREST = _interest("user_text_interest", "What a user's products are called, from product text.")
+USER_SEARCH_INTENT = _interest("user_search_intent", "What a user searches for, in the space of the pictures.")
+USER_REVIEW_INTEREST = _interest("user_review_interest", "What a user writes about, from reviews and messages.", "review")
+
+USER_FUSED = _history(
+    "user_fused",
+    "One vector of all modalities.",
+    (
+        Column("vector", "array<float>", "fused vector, unit length; null where no modality was observed"),
+        Column("modalities_observed", "array<string>", "modalities that had a value; the others count as missing"),
+    ),
+    depends_on="fused",
+)
+
+_PRODUCT_HISTORY = dict(layer="features", entity="product")
+PRODUCT_ACTIVITY = Table(
+    name="product_activity",
+    comment="How a product does. One row per product and day on which a value changes, at the day's end (UTC).",
+    columns=(
+        _PRODUCT,
+        *_windows("views", "bigint", "views and clicks", (7, 30)),
+        *_windows("cart_adds", "bigint", "added to carts", (7, 30)),
+        *_windows("purchases", "bigint", "purchases", (7, 30)),
+        *_windows("units", "bigint", "units bought", (7, 30)),
+        *_windows("returns", "bigint", "returns", (30,)),
+        *_windows("reviews", "bigint", "reviews", (90,)),
+        Column("rating_mean_90d", "double", "mean rating in 90 days; null without one"),
+        Column("price", "double", "list price in force, in its currency; null while unknown"),
+        *TIMES,
+    ),
+    keys=("product_id", "event_timestamp", "created_at"),
+    **_PRODUCT_HISTORY,  # type: ignore[arg-type]
+)
+
+PRODUCT_VECTORS = Table(
+    name="product_vectors",
+    comment="A product's vectors. One row per product version, at its start.",
+    columns=(
+        _PRODUCT,
+        *_ENCODER,
+        Column("image_vector", "array<float>", "mean of its pictures' vectors, unit length; null without one"),
+        Column("video_vector", "array<float>", "mean of its videos' vectors, unit length; null without one"),
+        Column("text_vector", "array<float>", "vector of title, brand and category, unit length; null without one"),
+        *TIMES,
+    ),
+    keys=("product_id", "encoder", "encoder_version", "event_timestamp", "created_at"),
+    partition_by=("encoder", "encoder_version"),
+    depends_on="clip",
+    **_PRODUCT_HISTORY,  # type: ignore[arg-type]
+)
+
+HISTORIES = (
+    USER_ACTIVITY, USER_VALUE, USER_RECENT_PRODUCTS, USER_REVIEW_PROFILE, USER_VISUAL_INTEREST, USER_VIDEO_INTEREST,
+    USER_TEXT_INTEREST, USER_SEARCH_INTENT, USER_REVIEW_INTEREST, USER_FUSED, PRODUCT_ACTIVITY, PRODUCT_VECTORS,
+)  # fmt: skip
