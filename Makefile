@@ -1,0 +1,52 @@
+# `make` alone lists the targets. Every target sets up what it needs; a second call repeats nothing.
+.DEFAULT_GOAL := help
+.PHONY: help setup lock demo test lint bench soak clean FORCE
+.DELETE_ON_ERROR:
+
+VENV := .venv
+CACHE := .cache
+PYTHON := $(VENV)/bin/python
+STAMP := $(CACHE)/setup.stamp
+CODE := $(wildcard encoders pipelines feature_repo mlflow scripts benchmarks explorer tests)
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## Python packages, Java, Delta's jars and the bundled encoders, once
+
+# A deleted environment is made again even though the stamp still stands.
+ifeq ($(wildcard $(PYTHON)),)
+$(STAMP): FORCE
+endif
+$(STAMP): requirements.lock pyproject.toml pipelines/environment/venv.sh pipelines/environment/java.py \
+		pipelines/environment/jars.py $(wildcard encoders/bundled.py encoders/compact/*)
+	@mkdir -p $(CACHE)
+	@sh pipelines/environment/venv.sh $(VENV)
+	@$(PYTHON) -m pipelines.environment.java --cache $(CACHE)
+	@$(PYTHON) -m pipelines.environment.jars --cache $(CACHE)
+	@$(PYTHON) -m encoders prepare --cache $(CACHE)
+	@touch $@
+
+demo: setup ## The whole way on the sample shop, below .cache/demo
+	@$(VENV)/bin/mmfs demo
+
+test: setup ## All tests; more arguments: make test ARGS="-k delta"
+	@$(PYTHON) -m pytest -q $(ARGS)
+
+lint: setup ## ruff and mypy
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/mypy $(CODE)
+
+bench: setup ## Measure; results below .cache
+	@$(PYTHON) -m benchmarks $(ARGS)
+
+soak: setup ## The long tests: endurance, and many more random examples
+	@MMFS_SOAK=1 $(PYTHON) -m pytest -q -m soak $(ARGS)
+
+lock: ## Choose package versions anew (needs uv)
+	uv pip compile pyproject.toml --extra dev --generate-hashes --no-emit-index-url --no-header \
+		--universal --python-version 3.11 --output-file requirements.lock
+
+clean: ## Remove the environment and everything set-up made
+	rm -rf $(VENV) $(CACHE)

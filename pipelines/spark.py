@@ -1,0 +1,119 @@
+"""The Spark session of every job: `spark_session(settings, app_name)`.
+
+Three cases, told apart here and nowhere else: an active session (a notebook, a test) is reused; under
+`spark-submit` the cluster's own master, memory and jars stand; otherwise a local session is started from the
+jars in the cache, without network, leaving nothing in the working directory.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from pipelines.environment.jars import local_jars
+from pipelines.environment.java import find_java
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+class SessionSettings(Protocol):
+    """The part of `Settings` that a session needs."""
+
+    @property
+    def cache_dir(self) -> Path: ...
+    @property
+    def cores(self) -> int: ...
+    @property
+    def driver_memory(self) -> str: ...
+
+
+# What results depend on: set everywhere, also on a session that somebody else started.
+MEANING = {
+    # Every instant is UTC; in another zone Feast and day grains would shift or turn to NULL.
+    "spark.sql.session.timeZone": "UTC",
+    # Spark's default, INT96, is unknown to the statistics and to most other readers.
+    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+    # Spark's default since 4.0, said aloud: bad input must be met with try_cast, never become a silent NULL.
+    "spark.sql.ansi.enabled": "true",
+    # A hung native decoder must fail its task, not hang the job for good.
+    "spark.sql.execution.pyspark.udf.idleTimeoutSeconds": "300s",
+    "spark.sql.execution.pyspark.udf.killOnIdleTimeout": "true",
+    "spark.sql.execution.arrow.pyspark.enabled": "true",
+}
+
+# Static: only a session that is about to start can take them.
+DELTA = {
+    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+}
+
+
+def spark_session(
+    settings: SessionSettings, app_name: str, worker_environment: Mapping[str, str] | None = None
+) -> SparkSession:
+    """A session with Delta, in UTC.
+
+    `worker_environment` is given to every Python worker (allocator, thread counts); it needs a session that
+    starts here or now, and has no effect on one that is reused.
+
+    Raises DeltaJarsError or JavaNotFoundError when set-up has not been run.
+    """
+    from pyspark.sql import SparkSession
+
+    session = SparkSession.getActiveSession()
+    if session is None:
+        builder = SparkSession.builder.appName(app_name)
+        for key, value in _start_configuration(settings, worker_environment or {}).items():
+            builder = builder.config(key, value)
+        session = builder.getOrCreate()
+    for key, value in MEANING.items():
+        session.conf.set(key, value)
+    return session
+
+
+def under_spark_submit() -> bool:
+    """Whether a launcher has started the JVM already and decided where the work runs."""
+    return "PYSPARK_GATEWAY_PORT" in os.environ
+
+
+def _start_configuration(settings: SessionSettings, worker_environment: Mapping[str, str]) -> dict[str, str]:
+    workers = {f"spark.executorEnv.{name}": value for name, value in worker_environment.items()}
+    if under_spark_submit():
+        from pyspark import SparkConf
+
+        given = SparkConf()
+        return {key: value for key, value in (DELTA | MEANING | workers).items() if not given.contains(key)}
+    _prepare_local_jvm(settings)
+    return DELTA | MEANING | workers | _local_configuration(settings)
+
+
+def _prepare_local_jvm(settings: SessionSettings) -> None:
+    """Python workers and the JVM take these from the environment that the JVM is launched in."""
+    os.environ["JAVA_HOME"] = str(find_java(settings.cache_dir))
+    os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
+    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+
+
+def _local_configuration(settings: SessionSettings) -> dict[str, str]:
+    scratch = settings.cache_dir.absolute() / "spark"
+    scratch.mkdir(parents=True, exist_ok=True)
+    jars = [str(jar) for jar in local_jars(settings.cache_dir)]
+    return {
+        "spark.master": f"local[{settings.cores}]",
+        "spark.driver.memory": settings.driver_memory,
+        "spark.jars": ",".join(jars),
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.log.level": "ERROR",
+        "spark.local.dir": str(scratch),
+        "spark.sql.warehouse.dir": str(scratch / "warehouse"),
+        "spark.driver.extraJavaOptions": f"-Dderby.system.home={scratch}",
+        "spark.sql.adaptive.enabled": "true",
+        # Spark's 200 and Delta's 50 are made for clusters; here each partition is a task to start.
+        "spark.sql.shuffle.partitions": str(max(settings.cores, 2)),
+        "spark.databricks.delta.snapshotPartitions": "2",
+    }

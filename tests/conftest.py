@@ -1,0 +1,49 @@
+"""What tests of every room share: one Spark session, and the provided datasets where they are present."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pipelines.spark import spark_session
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+PROJECT_ROOT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class SparkSettings:
+    """The part of `Settings` that a session needs, independent of the developer's environment variables."""
+
+    cache_dir: Path
+    home: str
+    cores: int = 2
+    driver_memory: str = "2g"
+
+
+@pytest.fixture(scope="session")
+def spark_settings(tmp_path_factory: pytest.TempPathFactory) -> SparkSettings:
+    return SparkSettings(cache_dir=PROJECT_ROOT / ".cache", home=str(tmp_path_factory.mktemp("home")))
+
+
+@pytest.fixture(scope="session")
+def spark(spark_settings: SparkSettings) -> Iterator[SparkSession]:
+    session = spark_session(spark_settings, "tests")
+    yield session
+    session.stop()
+
+
+@pytest.fixture(scope="session")
+def test_data() -> Path:
+    """The folder of provided public datasets; tests that need it are skipped where it is absent."""
+    folder = Path(os.environ.get("MMFS_TEST_DATA", PROJECT_ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no test data at {folder}; set MMFS_TEST_DATA to the folder that holds it")
+    return folder
