@@ -53,7 +53,7 @@ def local_jars(cache_dir: Path) -> list[Path]:
     return wanted
 
 
-def ensure_jars(cache_dir: Path, *, mirror: str = None, ivy_settings: Path | None = None) -> list[Path]:
+def ensure_jars(cache_dir: Path, *, mirror: str = "", ivy_settings: Path | None = None) -> list[Path]:
     """As `local_jars`, but fetches them first where they are missing."""
     try:
         return local_jars(cache_dir)
@@ -137,7 +137,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Fetch Delta's jars into the cache, once.")
     parser.add_argument("--cache", type=Path, default=Path(".cache"), help="the project's cache folder")
     # Set-up runs before there is a home or a configuration, so these two are read here and not in Settings.
-    mirror = os.environ.get("MMFS_MAVEN_MIRROR") or None
+    mirror = os.environ.get("MMFS_MAVEN_MIRROR", "")
     ivy_settings = os.environ.get("MMFS_IVY_SETTINGS") or None
     try:
         jars = ensure_jars(

@@ -27,11 +27,12 @@ class Batch:
     as_of: datetime
     previous_as_of: datetime | None
     history: bool
+    batch_id: str
 
-    @property
-    def batch_id(self) -> str:
-        text = "|".join([self.job, *self.drop_ids, self.as_of.isoformat(), str(self.previous_as_of)])
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+def _new_batch(job: str, drop_ids: tuple[str, ...], as_of: datetime, previous: datetime | None, history: bool) -> Batch:
+    text = "|".join([job, *drop_ids, as_of.isoformat(), str(previous)])
+    return Batch(job, drop_ids, as_of, previous, history, hashlib.sha256(text.encode()).hexdigest()[:16])
 
 
 def pending_batches(store: TableStore, job: str, run: Run) -> list[Batch]:
@@ -47,7 +48,7 @@ def pending_batches(store: TableStore, job: str, run: Run) -> list[Batch]:
     previous = max((_aware(r.as_of) for r in finished.values()), default=None)
     batches = []
     for row in sorted(open_rows, key=lambda r: r.written_at):
-        batch = Batch(job, tuple(row.drop_ids), _aware(row.as_of), previous, row.history)
+        batch = Batch(job, tuple(row.drop_ids), _aware(row.as_of), previous, row.history, row.batch_id)
         batches.append(batch)
         done_drops |= set(row.drop_ids)
         previous = max(batch.as_of, previous or batch.as_of)
@@ -55,10 +56,10 @@ def pending_batches(store: TableStore, job: str, run: Run) -> list[Batch]:
     for history in (True, False):
         ids = tuple(sorted(d.drop_id for d in drops if d.history is history))
         if ids:
-            batches.append(Batch(job, ids, run.as_of, previous, history))
+            batches.append(_new_batch(job, ids, run.as_of, previous, history))
             previous = max(run.as_of, previous or run.as_of)
     if previous is not None and not batches and run.as_of > previous:
-        batches.append(Batch(job, (), run.as_of, previous, history=False))
+        batches.append(_new_batch(job, (), run.as_of, previous, history=False))
     return batches
 
 

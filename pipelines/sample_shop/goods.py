@@ -53,7 +53,7 @@ _THINGS = {
         1F6B2 bicycle/自行车/1299 1F6F9 skateboard/滑板/299 1F94A boxing gloves/拳击手套/189
         26F8 ice skates/冰鞋/459 1F3D3 table tennis bat/乒乓球拍/99""",
     Named("beauty", "美妆"): """1F484 lipstick/口红/159 1F9F4 lotion/乳液/139 1F9FC soap/香皂/25
-        1FAA5 toothbrush/牙刷/19 1F485 nail polish/指甲油/49 1F9FD bath sponge/沐浴球/15""",
+        1FAA5 toothbrush/牙刷/19 1FAAE hair comb/发梳/29 1F9FD bath sponge/沐浴球/15""",
     Named("outdoor", "户外"): """26FA tent/帐篷/559 1F526 torch/手电筒/89 1F9ED compass/指南针/99
         1FA93 camping axe/露营斧/149 1F6F6 canoe/皮划艇/1999""",
     Named("music", "乐器"): """1F3B8 guitar/吉他/899 1F941 drum/小鼓/459 1F3BB violin/小提琴/1199
@@ -114,7 +114,8 @@ BRANDS = tuple(
 BRANDS_PER_CATEGORY = 5
 
 ASPECTS = ("quality", "price", "size", "delivery", "service", "packaging")
-MATERIALS = (
-    Named("cotton", "棉"), Named("steel", "钢"), Named("wood", "木"), Named("leather", "皮"),
-    Named("recycled plastic", "再生塑料"), Named("ceramic", "陶瓷"), Named("canvas", "帆布"),
+EDITIONS = (
+    Named("everyday", "日常款"), Named("gift box", "礼盒装"), Named("limited edition", "限量版"),
+    Named("lightweight", "轻量款"), Named("new season", "当季新品"), Named("recycled", "环保款"),
+    Named("classic", "经典款"),
 )  # fmt: skip
