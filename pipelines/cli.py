@@ -1,0 +1,198 @@
+"""The command `mmfs`. Each command loads only what it needs: reading features starts no Spark and no torch."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from pipelines.errors import PipelineError, SettingsError, StorageFullError
+from pipelines.settings import Settings, load_settings
+
+app = typer.Typer(
+    help="A multimodal feature store for user profiles.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+console = Console()
+messages = Console(stderr=True)
+
+Home = Annotated[str | None, typer.Option("--home", help="Folder or URI of all state. Default: MMFS_HOME, else ./mmfs-home.")]
+AsOf = Annotated[str | None, typer.Option("--as-of", help="The run's time, ISO 8601 with offset. Default: now.")]
+Drop = Annotated[str, typer.Argument(help="Folder or URI with the source tables (docs/sources.md).")]
+History = Annotated[bool, typer.Option("--history", help="The drop is an import of history: its rows count as known at their own time.")]
+Service = Annotated[str, typer.Option("--service", "-s", help="Feature service; a bare name means the default release.")]
+
+
+@app.command("sample-shop")
+def sample_shop(
+    out: Annotated[Path, typer.Argument(help="Folder to write; must not exist or be empty.")],
+    users: Annotated[int, typer.Option(help="Users of the shop.")] = 300,
+    days: Annotated[int, typer.Option(help="Days of behaviour.")] = 60,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 7,
+) -> None:
+    """Write a drop of a drawn shop to try things on.
+
+    [dim]mmfs sample-shop shop --users 100 --days 30 --seed 1[/dim]
+    """
+    from pipelines.sample_shop import write_sample_shop
+
+    summary = write_sample_shop(out, users=users, days=days, seed=seed)
+    console.print(summary)
+
+
+@app.command()
+def run(drop: Drop, home: Home = None, as_of: AsOf = None, history: History = False) -> None:
+    """Take a drop in and bring everything up to date: ingest, encode, features, apply, materialise.
+
+    [dim]mmfs run shop --home state --as-of 2026-06-30T00:00:00Z[/dim]
+    """
+    _steps(home, as_of, drop=drop, history=history)
+
+
+@app.command()
+def ingest(drop: Drop, home: Home = None, as_of: AsOf = None, history: History = False) -> None:
+    """Drop → bronze, silver, quarantine."""
+    _steps(home, as_of, "ingest", drop=drop, history=history)
+
+
+@app.command()
+def encode(home: Home = None, as_of: AsOf = None) -> None:
+    """Turn pictures, videos and texts that have no vector yet into one."""
+    _steps(home, as_of, "encode")
+
+
+@app.command()
+def features(
+    user_id: Annotated[str, typer.Argument(help="The shop's user id, or a device's with --device.")],
+    service: Service = "recommendation",
+    device: Annotated[bool, typer.Option("--device", help="The id is an anonymous device's.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable, vectors whole.")] = False,
+    home: Home = None,
+) -> None:
+    """Read one user's features online, each with its time and status.
+
+    [dim]mmfs features u-17 --service marketing --json[/dim]
+    """
+    from pipelines.serving.online import read_features
+    from pipelines.serving.render import render_features
+
+    found = read_features(_settings(home), user_id, service, kind="device" if device else "user")
+    if as_json:
+        sys.stdout.write(found.model_dump_json() + "\n")
+    else:
+        console.print(render_features(found))
+
+
+@app.command("build-features")
+def build_features(home: Home = None, as_of: AsOf = None) -> None:
+    """Tiles, windows and interests → user and product feature histories."""
+    _steps(home, as_of, "features")
+
+
+@app.command()
+def apply(home: Home = None, as_of: AsOf = None) -> None:
+    """Register entities, views and services of the live releases with Feast."""
+    _steps(home, as_of, "apply")
+
+
+@app.command()
+def materialise(home: Home = None, as_of: AsOf = None) -> None:
+    """Load what is new in the feature histories into the online store."""
+    _steps(home, as_of, "materialise")
+
+
+@app.command("training-set")
+def training_set(
+    entities: Annotated[Path, typer.Argument(help="Parquet or CSV with user_id, event_timestamp and labels.")],
+    out: Annotated[Path, typer.Argument(help="Parquet or CSV to write; a manifest is written beside it.")],
+    service: Service = "recommendation",
+    home: Home = None,
+    as_of: AsOf = None,
+) -> None:
+    """Pull features as they were known at each row's moment.
+
+    [dim]mmfs training-set labels.parquet train.parquet --service risk[/dim]
+    """
+    from pipelines.run import new_run, table_store
+    from pipelines.training.training_set import require_entities
+    from pipelines.training.training_set import training_set as pull
+
+    require_entities(entities)
+    settings = _settings(home)
+    with table_store(settings, "mmfs training-set") as store:
+        console.print(pull(store, new_run(settings, _instant(as_of)), entities, service, out))
+
+
+@app.command()
+def demo(
+    users: Annotated[int, typer.Option(help="Users of the drawn shop.")] = 300,
+    days: Annotated[int, typer.Option(help="Days of behaviour.")] = 60,
+) -> None:
+    """The whole way of the data on a drawn shop, in a folder of the cache that is made anew each time."""
+    from pipelines.demo import show_demo
+
+    show_demo(console, users=users, days=days)
+
+
+def _settings(home: str | None) -> Settings:
+    return load_settings(home=home)
+
+
+def _instant(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise SettingsError(f"--as-of {text!r} is not an ISO 8601 instant such as 2026-06-30T00:00:00Z") from error
+    if moment.tzinfo is None:
+        raise SettingsError(f"--as-of {text!r} has no offset; write for example {text}Z for UTC")
+    return moment.astimezone(UTC)
+
+
+def _steps(home: str | None, as_of: str | None, *steps: str, drop: str | None = None, history: bool = False) -> None:
+    moment, settings = _instant(as_of), _settings(home)
+    from pipelines.governance.report import render_report
+    from pipelines.run import STEPS, new_run, run_steps
+
+    current = new_run(settings, moment)
+    with messages.status("starting") as status:
+        reports = run_steps(
+            current, drop, steps=steps or STEPS, history=history, announce=lambda step: status.update(step)
+        )
+    console.print(render_report(current, reports))
+
+
+def main() -> None:
+    """Run the command. A mistake of the caller's ends in one line on stderr and exit code 1."""
+    try:
+        app()
+    except Exception as error:
+        message = _one_line(error)
+        if message is None:
+            raise
+        messages.print(f"[bold red]mmfs:[/bold red] {message}", soft_wrap=True, highlight=False, markup=True)
+        sys.exit(1)
+
+
+def _one_line(error: Exception) -> str | None:
+    """What to tell the caller, or None where the fault is ours and the traceback is what helps."""
+    from encoders.errors import EncoderError
+    from pipelines.sample_shop import SampleShopError
+
+    if "No space left on device" in str(error):
+        return str(StorageFullError("no space is left where the tables or the cache live; free some and repeat the command"))
+    if isinstance(error, (PipelineError, EncoderError, SampleShopError)):
+        return " ".join(str(error).split())
+    return None
+
+
+if __name__ == "__main__":
+    main()

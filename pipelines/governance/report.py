@@ -1,0 +1,86 @@
+"""A run's report: kept as a Delta table, shown as rich tables."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from rich.console import Group
+from rich.table import Table as RichTable
+
+from pipelines.governance.runs import Figure, Run, StepReport
+from pipelines.tables.governance import RUN_REPORT
+
+if TYPE_CHECKING:
+    from pipelines.delta import TableStore
+
+# Measures that get a column of their own, in this order; others are listed as notes.
+_COLUMNS = ("rows_in", "kept", "duplicates", "quarantined", "encoded", "from_cache", "failed", "rows_written")
+_SECONDS = "seconds"
+
+
+def store_report(store: TableStore, run: Run, reports: list[StepReport]) -> None:
+    """Append the run's figures to the report table; storing the same run again changes nothing."""
+    now = datetime.now(UTC)
+    rows = [
+        (run.run_id, run.as_of, report.step, f.subject, f.measure, f.reason, f.value, now)
+        for report in reports
+        for f in report.figures
+    ]
+    store.append_once(store.spark.createDataFrame(rows, RUN_REPORT.ddl), RUN_REPORT, run.run_id)
+
+
+def render_report(run: Run, reports: list[StepReport]) -> Group:
+    """One table a step: subjects down, measures across; then why rows were left out; then the times."""
+    parts: list[RichTable] = []
+    for report in reports:
+        for table in (_counts(report), _reasons(report)):
+            if table.row_count:
+                parts.append(table)
+    parts.append(_times(run, reports))
+    return Group(*parts)
+
+
+def _counts(report: StepReport) -> RichTable:
+    measures = [m for m in _COLUMNS if any(f.measure == m for f in report.figures)]
+    table = RichTable(title=report.step, title_justify="left", title_style="bold")
+    table.add_column("")
+    for measure in measures:
+        table.add_column(measure.replace("_", " "), justify="right")
+    subjects = dict.fromkeys(f.subject for f in report.figures if f.subject and f.measure in measures)
+    for subject in subjects:
+        table.add_row(subject, *(f"{report.total(m, subject):,.0f}" for m in measures))
+    return table
+
+
+def _reasons(report: StepReport) -> RichTable:
+    table = RichTable(title=f"{report.step}: in detail", title_justify="left", title_style="bold")
+    for column in ("", "measure", "reason"):
+        table.add_column(column)
+    table.add_column("rows", justify="right")
+    noted = [f for f in report.figures if f.reason or (f.measure not in _COLUMNS and f.measure != _SECONDS)]
+    for figure in sorted(noted, key=lambda f: (f.measure, f.subject or "", -f.value)):
+        if figure.value:
+            table.add_row(figure.subject, figure.measure, figure.reason, f"{figure.value:,.0f}")
+    return table
+
+
+def _times(run: Run, reports: list[StepReport]) -> RichTable:
+    table = RichTable(title=f"run {run.run_id}, as of {run.as_of:%Y-%m-%d %H:%M:%S} UTC", title_justify="left")
+    table.add_column("step")
+    table.add_column("seconds", justify="right")
+    total = 0.0
+    for report in reports:
+        seconds = sum(_step_seconds(report))
+        total += seconds
+        table.add_row(report.step, f"{seconds:,.1f}")
+    table.add_row("all", f"{total:,.1f}", style="bold")
+    return table
+
+
+def _step_seconds(report: StepReport) -> list[float]:
+    return [f.value for f in report.figures if _is_step_time(f)]
+
+
+def _is_step_time(figure: Figure) -> bool:
+    return figure.measure == _SECONDS and figure.subject is None

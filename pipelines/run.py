@@ -1,0 +1,92 @@
+"""The main job: ingest → encode → features → apply → materialise, together or one step at a time."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from pipelines.delta import TableStore
+from pipelines.governance.home import open_home
+from pipelines.governance.report import store_report
+from pipelines.governance.runs import Run, StepReport
+from pipelines.releases.bootstrap import ensure_first_release
+from pipelines.releases.pin import live_releases
+from pipelines.settings import Settings
+
+STEPS = ("ingest", "encode", "features", "apply", "materialise")
+
+
+def new_run(settings: Settings, as_of: datetime | None = None) -> Run:
+    """A run at the given time (aware; default: now)."""
+    moment = (as_of or datetime.now(UTC)).astimezone(UTC)
+    return Run(settings, moment, f"{moment:%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}")
+
+
+@contextmanager
+def table_store(settings: Settings, application: str, *, create: bool = False) -> Iterator[TableStore]:
+    """The home's tables through a Spark session. `create` makes a new home; else an empty one is an error."""
+    open_home(settings, create=create)
+    # Imported late: a wrong home is told before torch is loaded and a JVM started.
+    from encoders.load import WORKER_ENVIRONMENT
+    from pipelines.spark import spark_session
+
+    yield TableStore(spark_session(settings, application, WORKER_ENVIRONMENT), settings)
+
+
+def run_steps(
+    run: Run,
+    drop: str | None = None,
+    *,
+    steps: Sequence[str] = STEPS,
+    history: bool = False,
+    announce: Callable[[str], None] = lambda step: None,
+) -> list[StepReport]:
+    """Run the steps in order and keep their report. Every step is idempotent: repeat the command after a failure.
+
+    `drop` is needed by ingest alone. `history` declares the drop an import of history: its rows count as known at
+    their own time (the first drop of a home always is one).
+    """
+    if "ingest" in steps:
+        from pipelines.sources.readers import require_drop
+
+        require_drop(drop or "")
+    with table_store(run.settings, f"mmfs {' '.join(steps)}", create="ingest" in steps) as store:
+        reports = []
+        for step in steps:
+            announce(step)
+            reports.append(_run_step(store, run, step, drop, history))
+        announce("report")
+        store_report(store, run, reports)
+        _log_to_mlflow(run, reports)
+    return reports
+
+
+def _run_step(store: TableStore, run: Run, step: str, drop: str | None, history: bool) -> StepReport:
+    if step == "ingest":
+        from pipelines.sources.ingest import ingest
+
+        return ingest(store, run, drop or "", history=history)
+    release = ensure_first_release(run.settings, run)
+    if step == "encode":
+        from pipelines.encoding.job import encode
+
+        return encode(store, run, release)
+    if step == "features":
+        from pipelines.features.build import build_features
+
+        return build_features(store, run, release)
+    if step == "apply":
+        from pipelines.serving.repo import apply
+
+        return apply(run.settings, run, live_releases(run.settings))
+    from pipelines.serving.materialise import materialise
+
+    return materialise(store, run)
+
+
+def _log_to_mlflow(run: Run, reports: list[StepReport]) -> None:
+    from pipelines.releases.registry import log_run
+
+    log_run(run, reports, ensure_first_release(run.settings, run), run.settings)
