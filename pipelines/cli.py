@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from pipelines.errors import PipelineError, SettingsError, StorageFullError
 from pipelines.settings import Settings, load_settings
@@ -178,7 +179,7 @@ def main() -> None:
         message = _one_line(error)
         if message is None:
             raise
-        messages.print(f"[bold red]mmfs:[/bold red] {message}", soft_wrap=True, highlight=False, markup=True)
+        messages.print(f"[bold red]mmfs:[/bold red] {escape(message)}", soft_wrap=True, highlight=False)
         sys.exit(1)
 
 
