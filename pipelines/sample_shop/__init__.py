@@ -36,4 +36,6 @@ def write_sample_shop(
     """
     from .shop import build  # numpy, pyarrow, resvg and PyAV are loaded only when a shop is drawn
 
-    return build(Path(out), users=users, days=days, seed=seed, end=end, on_progress=on_progress or (lambda _: None))
+    return build(
+        Path(out), users=users, days=days, seed=seed, end=end, on_progress=on_progress or (lambda _: None)
+    )

@@ -138,7 +138,9 @@ def _backdrop(scene: Scene) -> str:
         return sheet + "".join(bars)
     if scene.backdrop == "dots":
         spots = (
-            f'<circle cx="{x}" cy="{y}" r="2.6" fill="{deep}"/>' for x in range(7, 100, 14) for y in range(7, 100, 14)
+            f'<circle cx="{x}" cy="{y}" r="2.6" fill="{deep}"/>'
+            for x in range(7, 100, 14)
+            for y in range(7, 100, 14)
         )
         return sheet + "".join(spots)
     if scene.backdrop == "checks":
@@ -148,7 +150,9 @@ def _backdrop(scene: Scene) -> str:
         )  # fmt: skip
         return sheet + "".join(squares)
     if scene.backdrop == "frame":
-        return sheet + f'<rect x="5" y="5" width="90" height="90" fill="none" stroke="{deep}" stroke-width="3"/>'
+        return (
+            sheet + f'<rect x="5" y="5" width="90" height="90" fill="none" stroke="{deep}" stroke-width="3"/>'
+        )
     return sheet
 
 
@@ -178,7 +182,9 @@ def draw_product(code: str, paint: str | None, scene: Scene, size: int = SIZE) -
         parts.append(_placed(repainted(scene.companion, scene.companion_paint), 80, 78, 32, 0))
         side *= 0.85
     if scene.backdrop == "floor":
-        parts.append(f'<ellipse cx="{centre[0]}" cy="85" rx="{side * 0.4:.1f}" ry="4" fill="#000" opacity="0.12"/>')
+        parts.append(
+            f'<ellipse cx="{centre[0]}" cy="85" rx="{side * 0.4:.1f}" ry="4" fill="#000" opacity="0.12"/>'
+        )
     parts.append(_placed(repainted(code, paint), *centre, side, scene.turn))
     return _render(_canvas("".join(parts)), size).convert("RGB")
 

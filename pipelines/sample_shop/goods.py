@@ -38,10 +38,14 @@ _THINGS = {
     Named("accessories", "配饰"): """1F9E3 scarf/围巾/149 1F9E4 gloves/手套/89 1F453 glasses/眼镜/329
         1F452 sun hat/遮阳帽/139 1F9E2 cap/棒球帽/99 2602 umbrella/雨伞/79 1F9E6 socks/袜子/29
         231A watch/手表/899 1F48D ring/戒指/1299""",
-    Named("electronics", "数码"): """1F4F1 phone/手机/2999 1F4BB laptop/笔记本电脑/5499 1F3A7 headphones/耳机/599
+    Named(
+        "electronics", "数码"
+    ): """1F4F1 phone/手机/2999 1F4BB laptop/笔记本电脑/5499 1F3A7 headphones/耳机/599
         1F4F7 camera/相机/3299 1F3AE game controller/游戏手柄/349 1F4FB radio/收音机/189 1F4FA television/电视/2599
         1F50B power bank/充电宝/129""",
-    Named("home", "家居"): """1F6CB sofa/沙发/2399 1FA91 chair/椅子/329 1F6CF bed/床/1899 1FA9E mirror/镜子/199
+    Named(
+        "home", "家居"
+    ): """1F6CB sofa/沙发/2399 1FA91 chair/椅子/329 1F6CF bed/床/1899 1FA9E mirror/镜子/199
         1F56F candle/香薰蜡烛/69 1FAB4 potted plant/盆栽/59 1F9FA basket/收纳篮/79 23F0 alarm clock/闹钟/89""",
     Named("kitchen", "厨具"): """2615 mug/马克杯/49 1FAD6 teapot/茶壶/159 1F373 frying pan/平底锅/199
         1F963 bowl/碗/39 1F52A chef's knife/菜刀/129 1F372 stew pot/炖锅/269""",

@@ -27,7 +27,9 @@ def _title_card(words: str, tint: str) -> Image.Image:
     return card
 
 
-def _frames(code: str, paint: str, scene: Scene, brand: str, opening: str, seconds: float) -> Iterator[Image.Image]:
+def _frames(
+    code: str, paint: str, scene: Scene, brand: str, opening: str, seconds: float
+) -> Iterator[Image.Image]:
     """The film: opening, fade, then the product turning slowly."""
     total = round(seconds * FRAMES_PER_SECOND)
     first = _black() if opening == "fade" else _title_card(brand, scene.tint)

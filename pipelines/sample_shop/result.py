@@ -1,0 +1,28 @@
+"""What the sample shop reports, and how it fails."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+
+class SampleShopError(Exception):
+    """The sample shop cannot be written; the message is one line that says why."""
+
+
+@dataclass(frozen=True)
+class SampleShopSummary:
+    """What was written.
+
+    Attributes:
+        path: the drop.
+        rows: rows per table, dirt included (a row that cannot be parsed counts as one).
+        media: number of pictures ("images") and films ("videos"), the spoilt ones included.
+        dirt: number of each kind of dirt.
+        end: the first instant after the simulated period (UTC); all clean rows are before it.
+    """
+
+    path: Path
+    rows: dict[str, int]
+    media: dict[str, int]
+    dirt: dict[str, int]
+    end: datetime

@@ -1,0 +1,149 @@
+"""Rows of the small tables, as the shop would hand them in: plain dictionaries in the contract's columns."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, timezone
+
+from .catalogue import DAY, FAR, HOUR, Catalogue, Product
+from .goods import BRANDS, CATEGORIES, COLOURS, EDITIONS, STYLES
+from .people import CONSENTS, REGIONS, People
+
+Row = dict[str, object]
+_CHINA = timezone(timedelta(hours=8))
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def iso(at_us: int, *, local: bool = False) -> str:
+    """An instant as ISO 8601 with offset: UTC, or the shop's own +08:00."""
+    at = _EPOCH + timedelta(microseconds=int(at_us))
+    return (at.astimezone(_CHINA) if local else at).isoformat(timespec="seconds")
+
+
+def user_id(person: int) -> str:
+    return f"u{person + 1:07d}"
+
+
+def device_id(device: int) -> str:
+    return f"d{device + 1:07d}"
+
+
+def hashed(kind: str, seed: int, person: int) -> str:
+    return hashlib.sha256(f"{kind}:{seed}:{person}".encode()).hexdigest()
+
+
+def product_rows(
+    catalogue: Catalogue, media: dict[tuple[int, int], tuple[list[str], list[str]]]
+) -> Iterator[Row]:
+    """Every version of every product; `media` maps (product, version) to picture and film paths."""
+    for product in catalogue.products:
+        yield _product_row(
+            product, product.cents, product.colour, product.launched_us, media[product.index, 0]
+        )
+    for product in catalogue.products:
+        if product.changed_us != FAR:
+            yield _product_row(
+                product,
+                product.later_cents,
+                product.later_colour,
+                product.changed_us,
+                media[product.index, 1],
+            )
+
+
+def _product_row(
+    product: Product, cents: int, colour: int, at_us: int, media: tuple[list[str], list[str]]
+) -> Row:
+    attributes = {"edition": EDITIONS[product.edition].en}
+    if not product.twin and product.index % 2:
+        attributes |= {"colour": COLOURS[colour].en, "style": STYLES[product.style].en}
+    thing, category = product.thing, CATEGORIES[product.category]
+    words = f"{thing.zh} | {thing.en}, {category.en}. {EDITIONS[product.edition].zh}，七天无理由退货。"
+    return {
+        "product_id": product.product_id,
+        "title": product.title,
+        "description": words if product.index % 5 else None,
+        "category": category.en,
+        "brand": BRANDS[product.brand].en,
+        "price": cents / 100,
+        "currency": "CNY",
+        "attributes": attributes,
+        "image_paths": media[0],
+        "video_paths": media[1],
+        "updated_at": iso(at_us),
+    }
+
+
+def _unregistered(person: int) -> bool:
+    """A few users act and are linked but never reach the users table."""
+    return person % 53 == 17
+
+
+def user_rows(people: People, end_us: int) -> Iterator[Row]:
+    """Users, and a second version of those who changed their consents."""
+    for person in range(people.accounts):
+        signup = int(people.signup_us[person])
+        if _unregistered(person) or signup >= end_us:
+            continue
+        yield _user_row(people, person, int(people.consents[person]), signup)
+    for person in range(people.accounts):
+        if not _unregistered(person) and 0 < people.consent_us[person] < end_us:
+            yield _user_row(
+                people, person, int(people.later_consents[person]), int(people.consent_us[person])
+            )
+
+
+def _user_row(people: People, person: int, consents: int, at_us: int) -> Row:
+    given = [name for bit, name in enumerate(CONSENTS) if consents >> bit & 1]
+    return {
+        "user_id": user_id(person),
+        "signup_at": iso(int(people.signup_us[person]), local=True),
+        "birth_year": int(people.birth_year[person]) if person % 7 else "",
+        "gender": ("female", "male", "other", "")[int(people.gender[person])],
+        "region": REGIONS[int(people.region[person])],
+        "consents": "" if consents < 0 else json.dumps(given),
+        "updated_at": iso(at_us, local=True),
+        "app_language": "en"
+        if people.english[person]
+        else "zh",  # not in the contract: kept out, reported once
+    }
+
+
+def identity_rows(people: People, seed: int, start_us: int, end_us: int) -> Iterator[Row]:
+    """Links of devices, hashes, cards and social accounts to users."""
+    shared_since = {
+        int(people.device[person, 1]): int(people.linked_us[person, 1])
+        for person in range(people.accounts)
+        if 0 <= people.device[person, 1] < len(people)
+    }
+    for person in range(people.accounts):
+        signup = int(people.signup_us[person])
+        if signup >= end_us:
+            continue
+        for slot in (0, 1):
+            device, linked = int(people.device[person, slot]), int(people.linked_us[person, slot])
+            if device < 0 or linked >= end_us:
+                continue
+            passed_on = (
+                slot == 0 and person % 2 == 0 and signup < start_us and shared_since.get(device, FAR) < end_us
+            )
+            until = shared_since[device] if passed_on else None
+            yield _link("device", device_id(device), person, linked, until)
+        yield _link("phone_hash", hashed("phone", seed, person), person, signup)
+        if person % 3:
+            yield _link("email_hash", hashed("email", seed, person), person, signup)
+        if person % 4 == 0:
+            yield _link("loyalty_card", f"card{person + 500_000:09d}", person, signup + HOUR)
+        if person % 6 == 0:
+            moved = min(signup + 30 * DAY, end_us - HOUR) if person % 30 == 0 else None
+            yield _link("social", hashed("social", seed, person)[:20], person, signup, moved)
+
+
+def _link(kind: str, identifier: str, person: int, at_us: int, until_us: int | None = None) -> Row:
+    return {
+        "identifier_type": kind,
+        "identifier": identifier,
+        "user_id": user_id(person),
+        "linked_at": iso(at_us),
+        "unlinked_at": "" if until_us is None or until_us <= at_us else iso(until_us),
+    }
