@@ -10,6 +10,8 @@ PipelineError
 │   └── HomeEmptyError       nothing has been run there yet
 ├── StorageFullError         no space left where the tables live
 ├── UnknownReleaseError      no such release, or it is not live
+├── ReleaseDamagedError      a manifest or the pin is missing, changed or unreadable
+├── EncoderMismatchError     a name and version that stand for other weights already
 ├── UnknownServiceError      no such feature service
 ├── UnknownUserError         no features for this user id
 └── EntityFrameError         the rows to pull features for are not usable
@@ -60,6 +62,14 @@ class StorageFullError(PipelineError):
 
 class UnknownReleaseError(PipelineError):
     """A release was named that is not live."""
+
+
+class ReleaseDamagedError(PipelineError):
+    """A release manifest or the pin is missing, changed or unreadable."""
+
+
+class EncoderMismatchError(PipelineError):
+    """A name and version are registered for another encoder than the one given."""
 
 
 class UnknownServiceError(PipelineError):
