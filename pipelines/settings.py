@@ -73,7 +73,12 @@ class Settings(BaseSettings):
         None, description="MLflow server or database; unset: SQLite under the home."
     )
     feast_config: str = Field(
-        "feature_store.yaml", description="Feast configuration in feature_repo/: feature_store.yaml or feature_store.redis.yaml."
+        "feature_store.yaml",
+        description="Feast configuration in feature_repo/: feature_store.yaml or feature_store.redis.yaml.",
+    )
+    redis: str = Field("localhost:6379", description="Redis of feature_store.redis.yaml: host:port and options.")
+    sql_registry: str = Field(
+        "", description="SQLAlchemy URL of Feast's registry in feature_store.redis.yaml; unset: SQLite under the home."
     )
 
     @field_validator("discount_attributes", "media_allow", mode="before")

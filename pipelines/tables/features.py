@@ -44,7 +44,9 @@ PERSONAL = ("personalisation", "marketing")
 _USER = Column("user_id", "string", "subject key of the user, or of the anonymous device, the profile is of")
 _SUBJECT = Column("subject_id", "string", "subject key of who acted")
 _PURPOSE = Column("purpose", "string", "only events allowed for this purpose at their moment count")
-_PURPOSES = Column("allowed_purposes", "array<string>", "sorted purposes the events were allowed for at their moment")
+_PURPOSES = Column(
+    "allowed_purposes", "array<string>", "sorted purposes the events were allowed for at their moment"
+)
 _PRODUCT = Column("product_id", "string", "product")
 _DAY = Column("day", "date", "UTC day of the events")
 _ENCODER = (
@@ -57,14 +59,20 @@ EMBEDDINGS = Table(
     layer="features",
     comment="One row per content, modality, encoder and version: the vector, or the reason why there is none.",
     columns=(
-        Column("content_hash", "string", "id of the content (see product_contents, reviews, messages, queries)"),
-        Column("modality", "string", "image, video, product_image, product_video, product_text, query or review"),
+        Column(
+            "content_hash", "string", "id of the content (see product_contents, reviews, messages, queries)"
+        ),
+        Column(
+            "modality", "string", "image, video, product_image, product_video, product_text, query or review"
+        ),
         *_ENCODER,
         Column("status", "string", "ok or failed"),
         Column("reason", "string", "why there is no vector; null where there is one"),
         Column("vector", "binary", "float32 little-endian, L2-normalised; null where failed"),
         Column("dimensions", "int", "length of the vector"),
-        Column("details", "map<string,string>", "e.g. the seconds of the frames used, members without a vector"),
+        Column(
+            "details", "map<string,string>", "e.g. the seconds of the frames used, members without a vector"
+        ),
         Column("created_at", "timestamp", "UTC time of the run that encoded it"),
     ),
     keys=("content_hash", "modality", "encoder", "encoder_version"),
@@ -84,7 +92,11 @@ USER_TILES = Table(
         DROP_ID,
         Column("actions", "bigint", "events counted"),
         *(
-            Column(f"weight_{h}d", "double", f"sum of interest weights decayed to the day's end, half-life {h} days")
+            Column(
+                f"weight_{h}d",
+                "double",
+                f"sum of interest weights decayed to the day's end, half-life {h} days",
+            )
             for h in HALF_LIVES_DAYS
         ),
         Column("first_version_used", "boolean", "an event was older than the product's first version"),
@@ -103,7 +115,11 @@ _DAILY_SUMS = (
     *(Column(f"{p}_events", "bigint", f"events in [{a}:00, {b}:00) UTC") for p, (a, b) in DAYPARTS.items()),
     Column("weekend_events", "bigint", "events on Saturday or Sunday, UTC"),
     *(Column(f"{c}_events", "bigint", f"events in channel {c}") for c in CHANNELS),
-    Column("orders", "bigint", "distinct sessions with a purchase that day; a purchase without session is one order"),
+    Column(
+        "orders",
+        "bigint",
+        "distinct sessions with a purchase that day; a purchase without session is one order",
+    ),
     Column("spend", "double", "sum of quantity x price of purchases, in the shop's currency"),
     Column("discount", "double", "sum of the purchases' discounts, as positive amounts"),
     Column("returned_value", "double", "sum of quantity x price of returns"),
@@ -169,7 +185,9 @@ def _history(name: str, comment: str, columns: tuple[Column, ...], depends_on: s
     )
 
 
-def _windows(name: str, type_: str, comment: str, windows: tuple[int, ...] = WINDOWS_DAYS) -> tuple[Column, ...]:
+def _windows(
+    name: str, type_: str, comment: str, windows: tuple[int, ...] = WINDOWS_DAYS
+) -> tuple[Column, ...]:
     return tuple(
         Column(f"{name}_{w}d", type_, f"{comment} in the {w} days before event_timestamp") for w in windows
     )
@@ -228,7 +246,11 @@ USER_REVIEW_PROFILE = _history(
     (
         *_windows("reviews", "bigint", "reviews written", (30, 90)),
         Column("rating_mean_90d", "double", "mean rating in 90 days; null without one"),
-        Column("negative_review_share_90d", "double", "share of reviews rated 1 or 2 in 90 days; null without one"),
+        Column(
+            "negative_review_share_90d",
+            "double",
+            "share of reviews rated 1 or 2 in 90 days; null without one",
+        ),
         *_windows("messages", "bigint", "messages written", (30, 90)),
         *_windows("service_messages", "bigint", "messages to customer service", (30, 90)),
         Column("last_review_at", "timestamp", "newest review, UTC"),
@@ -258,17 +280,36 @@ USER_VISUAL_INTEREST = _interest(
 )  # fmt: skip
 USER_VIDEO_INTEREST = _interest("user_video_interest", "What a user watches, from product videos' frames.")
 USER_TEXT_INTEREST = _interest("user_text_interest", "What a user's products are called, from product text.")
-USER_SEARCH_INTENT = _interest("user_search_intent", "What a user searches for, in the space of the pictures.")
-USER_REVIEW_INTEREST = _interest("user_review_interest", "What a user writes about, from reviews and messages.", "review")
+USER_SEARCH_INTENT = _interest(
+    "user_search_intent", "What a user searches for, in the space of the pictures."
+)
+USER_REVIEW_INTEREST = _interest(
+    "user_review_interest", "What a user writes about, from reviews and messages.", "review"
+)
 
 USER_FUSED = _history(
     "user_fused",
     "One vector of all modalities.",
     (
         Column("vector", "array<float>", "fused vector, unit length; null where no modality was observed"),
-        Column("modalities_observed", "array<string>", "modalities that had a value; the others count as missing"),
+        Column(
+            "modalities_observed", "array<string>", "modalities that had a value; the others count as missing"
+        ),
     ),
     depends_on="fused",
+)
+
+USER_CONSENT = Table(
+    name="user_consent",
+    layer="features",
+    comment="What a user or device allows now, so that serving can obey it. One row per change seen by a materialisation.",
+    columns=(
+        _USER,
+        Column("purposes", "array<string>", "sorted purposes allowed, defaults included"),
+        *TIMES,
+    ),
+    keys=("user_id", "event_timestamp", "created_at"),
+    entity="user",
 )
 
 _PRODUCT_HISTORY = dict(layer="features", entity="product")
@@ -297,9 +338,15 @@ PRODUCT_VECTORS = Table(
     columns=(
         _PRODUCT,
         *_ENCODER,
-        Column("image_vector", "array<float>", "mean of its pictures' vectors, unit length; null without one"),
+        Column(
+            "image_vector", "array<float>", "mean of its pictures' vectors, unit length; null without one"
+        ),
         Column("video_vector", "array<float>", "mean of its videos' vectors, unit length; null without one"),
-        Column("text_vector", "array<float>", "vector of title, brand and category, unit length; null without one"),
+        Column(
+            "text_vector",
+            "array<float>",
+            "vector of title, brand and category, unit length; null without one",
+        ),
         *TIMES,
     ),
     keys=("product_id", "encoder", "encoder_version", "event_timestamp", "created_at"),

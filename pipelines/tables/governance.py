@@ -15,7 +15,9 @@ DROPS = Table(
         DROP_ID,
         Column("source", "string", "where the drop was read from"),
         _AS_OF,
-        Column("history", "boolean", "a first load or a declared import: rows count as known at their own time"),
+        Column(
+            "history", "boolean", "a first load or a declared import: rows count as known at their own time"
+        ),
         Column("ingested_at", "timestamp", "UTC time of the run that took it in"),
     ),
     keys=("drop_id",),
@@ -27,7 +29,9 @@ PROGRESS = Table(
     comment="Batches of work per job: what was begun, with which time, and whether it was finished.",
     columns=(
         Column("job", "string", "features, materialise, …"),
-        Column("batch_id", "string", "hash of the job, its drops and its time: the Delta transaction's identity"),
+        Column(
+            "batch_id", "string", "hash of the job, its drops and its time: the Delta transaction's identity"
+        ),
         Column("drop_ids", "array<string>", "drops the batch takes in, possibly none"),
         _AS_OF,
         Column("history", "boolean", "see drops"),
@@ -35,6 +39,21 @@ PROGRESS = Table(
         Column("written_at", "timestamp", "UTC wall clock"),
     ),
     keys=("job", "batch_id", "state"),
+)
+
+MATERIALISED = Table(
+    name="materialised",
+    layer="governance",
+    comment="How far each feature view was taken into each online store.",
+    columns=(
+        Column("view", "string", "feature view"),
+        Column("online_store", "string", "hash of the online store's type and place"),
+        Column("table_version", "bigint", "Delta version of the history up to which rows were taken in"),
+        _AS_OF,
+        Column("rows_ahead", "boolean", "that version held rows with an event_timestamp after as_of"),
+        Column("written_at", "timestamp", "UTC wall clock"),
+    ),
+    keys=("view", "online_store"),
 )
 
 RUN_REPORT = Table(

@@ -207,7 +207,11 @@ MEDIA = Table(
         Column("given_path", "string", "path as the product names it"),
         Column("content_hash", "string", "SHA-256 of the bytes, null where they could not be read"),
         Column("bytes", "bigint", "size"),
-        Column("reason", "string", "why there is no hash: missing, empty, too_large, not_allowed, unreadable; else null"),
+        Column(
+            "reason",
+            "string",
+            "why there is no hash: missing, empty, too_large, not_allowed, unreadable; else null",
+        ),
         DROP_ID,
     ),
     keys=("drop_id", "given_path"),
@@ -222,7 +226,9 @@ PRODUCT_CONTENTS = Table(
         _VALID_FROM,
         Column("modality", "string", "product_image, product_video or product_text"),
         Column("content_id", "string", "SHA-256 of the ordered member hashes; for text, of the text itself"),
-        Column("members", "array<string>", "content hashes of the pictures or videos in order; empty for text"),
+        Column(
+            "members", "array<string>", "content hashes of the pictures or videos in order; empty for text"
+        ),
         Column("text", "string", "normalised title, brand and category path; null for media"),
         *_PROVENANCE,
     ),
