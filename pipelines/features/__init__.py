@@ -1,0 +1,1 @@
+"""Features from silver and embeddings: daily sums, content tiles, and the histories of users and products."""
