@@ -1,4 +1,4 @@
-"""The main job on the sample shop: the same drop again costs a fraction and encodes nothing; peak memory of all processes.
+"""The main job on the sample shop: the same drop again costs a fraction; peak memory of all processes.
 
 Bars: a second run ≤ 40% of the first one's time with no encoder call; demo ≤ 8 minutes and ≤ 8 GiB on 2 cores.
 """

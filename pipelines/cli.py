@@ -24,11 +24,19 @@ app = typer.Typer(
 console = Console()
 messages = Console(stderr=True)
 
-Home = Annotated[str | None, typer.Option("--home", help="Folder or URI of all state. Default: MMFS_HOME, else ./mmfs-home.")]
+Home = Annotated[
+    str | None,
+    typer.Option("--home", help="Folder or URI of all state. Default: MMFS_HOME, else ./mmfs-home."),
+]
 AsOf = Annotated[str | None, typer.Option("--as-of", help="The run's time, ISO 8601 with offset. Default: now.")]
 Drop = Annotated[str, typer.Argument(help="Folder or URI with the source tables (docs/sources.md).")]
-History = Annotated[bool, typer.Option("--history", help="The drop is an import of history: its rows count as known at their own time.")]
-Service = Annotated[str, typer.Option("--service", "-s", help="Feature service; a bare name means the default release.")]
+History = Annotated[
+    bool,
+    typer.Option("--history", help="The drop is an import of history: its rows count as known at their own time."),
+]
+Service = Annotated[
+    str, typer.Option("--service", "-s", help="Feature service; a bare name means the default release.")
+]
 
 
 @app.command("sample-shop")
@@ -189,7 +197,9 @@ def _one_line(error: Exception) -> str | None:
     from pipelines.sample_shop import SampleShopError
 
     if "No space left on device" in str(error):
-        return str(StorageFullError("no space is left where the tables or the cache live; free some and repeat the command"))
+        return str(
+            StorageFullError("no space is left where the tables or the cache live; free some and repeat the command")
+        )
     if isinstance(error, (PipelineError, EncoderError, SampleShopError)):
         return " ".join(str(error).split())
     return None

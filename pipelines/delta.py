@@ -77,8 +77,10 @@ class TableStore:
         `pruning` is a literal SQL predicate on the target (alias `t`) that bounds the partitions touched.
         """
         condition = " AND ".join(f"t.`{k}` <=> s.`{k}`" for k in keys or table.keys)
-        merge = self.ensure(table).alias("t").merge(
-            self.conform(rows, table).alias("s"), f"({pruning}) AND {condition}" if pruning else condition
+        merge = (
+            self.ensure(table)
+            .alias("t")
+            .merge(self.conform(rows, table).alias("s"), f"({pruning}) AND {condition}" if pruning else condition)
         )
         merge.whenMatchedUpdateAll().whenNotMatchedInsertAll().execute()
 

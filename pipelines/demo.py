@@ -87,8 +87,10 @@ def _seconds(reports: Sequence[StepReport]) -> float:
 
 def _telling_user(store: TableStore) -> str:
     """The user of whom most kinds of behaviour are known."""
-    kinds = store.read(EVENTS).groupBy("subject_id").agg(
-        F.countDistinct("event_type").alias("kinds"), F.count("*").alias("events")
+    kinds = (
+        store.read(EVENTS)
+        .groupBy("subject_id")
+        .agg(F.countDistinct("event_type").alias("kinds"), F.count("*").alias("events"))
     )
     writers = store.read(REVIEWS).groupBy(F.col("user_id").alias("subject_id")).agg(F.count("*").alias("reviews"))
     best = (

@@ -12,6 +12,7 @@ PipelineError
 ├── UnknownReleaseError      no such release, or it is not live
 ├── ReleaseDamagedError      a manifest or the pin is missing, changed or unreadable
 ├── EncoderMismatchError     a name and version that stand for other weights already
+├── VectorsTooLargeError     a batch needs more vectors than one job can ship
 ├── UnknownServiceError      no such feature service
 ├── UnknownUserError         no features for this user id
 └── EntityFrameError         the rows to pull features for are not usable
@@ -70,6 +71,10 @@ class ReleaseDamagedError(PipelineError):
 
 class EncoderMismatchError(PipelineError):
     """A name and version are registered for another encoder than the one given."""
+
+
+class VectorsTooLargeError(PipelineError):
+    """A batch needs more vectors than one job can ship to its workers."""
 
 
 class UnknownServiceError(PipelineError):

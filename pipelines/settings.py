@@ -38,9 +38,7 @@ class Settings(BaseSettings):
     Nested settings use a double underscore: `MMFS_CONSENT_DEFAULT__PERSONALISATION=allow`.
     """
 
-    model_config = SettingsConfigDict(
-        env_prefix="MMFS_", env_nested_delimiter="__", frozen=True, extra="ignore"
-    )
+    model_config = SettingsConfigDict(env_prefix="MMFS_", env_nested_delimiter="__", frozen=True, extra="ignore")
 
     home: str = Field("mmfs-home", description="Folder or Hadoop-readable URI under which all state lives.")
     cache_dir: Path = Field(

@@ -74,7 +74,17 @@ def finish(store: TableStore, batch: Batch) -> None:
 
 
 def _record(store: TableStore, batch: Batch, state: str) -> None:
-    row = [(batch.job, batch.batch_id, list(batch.drop_ids), batch.as_of, batch.history, state, datetime.now(UTC))]
+    row = [
+        (
+            batch.job,
+            batch.batch_id,
+            list(batch.drop_ids),
+            batch.as_of,
+            batch.history,
+            state,
+            datetime.now(UTC),
+        )
+    ]
     store.append_once(store.spark.createDataFrame(row, PROGRESS.ddl), PROGRESS, f"{batch.batch_id}/{state}")
 
 

@@ -44,9 +44,7 @@ PERSONAL = ("personalisation", "marketing")
 _USER = Column("user_id", "string", "subject key of the user, or of the anonymous device, the profile is of")
 _SUBJECT = Column("subject_id", "string", "subject key of who acted")
 _PURPOSE = Column("purpose", "string", "only events allowed for this purpose at their moment count")
-_PURPOSES = Column(
-    "allowed_purposes", "array<string>", "sorted purposes the events were allowed for at their moment"
-)
+_PURPOSES = Column("allowed_purposes", "array<string>", "sorted purposes the events were allowed for at their moment")
 _PRODUCT = Column("product_id", "string", "product")
 _DAY = Column("day", "date", "UTC day of the events")
 _ENCODER = (
@@ -59,20 +57,14 @@ EMBEDDINGS = Table(
     layer="features",
     comment="One row per content, modality, encoder and version: the vector, or the reason why there is none.",
     columns=(
-        Column(
-            "content_hash", "string", "id of the content (see product_contents, reviews, messages, queries)"
-        ),
-        Column(
-            "modality", "string", "image, video, product_image, product_video, product_text, query or review"
-        ),
+        Column("content_hash", "string", "id of the content (see product_contents, reviews, messages, queries)"),
+        Column("modality", "string", "image, video, product_image, product_video, product_text, query or review"),
         *_ENCODER,
         Column("status", "string", "ok or failed"),
         Column("reason", "string", "why there is no vector; null where there is one"),
         Column("vector", "binary", "float32 little-endian, L2-normalised; null where failed"),
         Column("dimensions", "int", "length of the vector"),
-        Column(
-            "details", "map<string,string>", "e.g. the seconds of the frames used, members without a vector"
-        ),
+        Column("details", "map<string,string>", "e.g. the seconds of the frames used, members without a vector"),
         Column("created_at", "timestamp", "UTC time of the run that encoded it"),
     ),
     keys=("content_hash", "modality", "encoder", "encoder_version"),
@@ -185,12 +177,8 @@ def _history(name: str, comment: str, columns: tuple[Column, ...], depends_on: s
     )
 
 
-def _windows(
-    name: str, type_: str, comment: str, windows: tuple[int, ...] = WINDOWS_DAYS
-) -> tuple[Column, ...]:
-    return tuple(
-        Column(f"{name}_{w}d", type_, f"{comment} in the {w} days before event_timestamp") for w in windows
-    )
+def _windows(name: str, type_: str, comment: str, windows: tuple[int, ...] = WINDOWS_DAYS) -> tuple[Column, ...]:
+    return tuple(Column(f"{name}_{w}d", type_, f"{comment} in the {w} days before event_timestamp") for w in windows)
 
 
 USER_ACTIVITY = _history(
@@ -280,9 +268,7 @@ USER_VISUAL_INTEREST = _interest(
 )  # fmt: skip
 USER_VIDEO_INTEREST = _interest("user_video_interest", "What a user watches, from product videos' frames.")
 USER_TEXT_INTEREST = _interest("user_text_interest", "What a user's products are called, from product text.")
-USER_SEARCH_INTENT = _interest(
-    "user_search_intent", "What a user searches for, in the space of the pictures."
-)
+USER_SEARCH_INTENT = _interest("user_search_intent", "What a user searches for, in the space of the pictures.")
 USER_REVIEW_INTEREST = _interest(
     "user_review_interest", "What a user writes about, from reviews and messages.", "review"
 )
@@ -292,9 +278,7 @@ USER_FUSED = _history(
     "One vector of all modalities.",
     (
         Column("vector", "array<float>", "fused vector, unit length; null where no modality was observed"),
-        Column(
-            "modalities_observed", "array<string>", "modalities that had a value; the others count as missing"
-        ),
+        Column("modalities_observed", "array<string>", "modalities that had a value; the others count as missing"),
     ),
     depends_on="fused",
 )
@@ -312,7 +296,6 @@ USER_CONSENT = Table(
     entity="user",
 )
 
-_PRODUCT_HISTORY = dict(layer="features", entity="product")
 PRODUCT_ACTIVITY = Table(
     name="product_activity",
     comment="How a product does. One row per product and day on which a value changes, at the day's end (UTC).",
@@ -329,7 +312,8 @@ PRODUCT_ACTIVITY = Table(
         *TIMES,
     ),
     keys=("product_id", "event_timestamp", "created_at"),
-    **_PRODUCT_HISTORY,  # type: ignore[arg-type]
+    layer="features",
+    entity="product",
 )
 
 PRODUCT_VECTORS = Table(
@@ -338,9 +322,7 @@ PRODUCT_VECTORS = Table(
     columns=(
         _PRODUCT,
         *_ENCODER,
-        Column(
-            "image_vector", "array<float>", "mean of its pictures' vectors, unit length; null without one"
-        ),
+        Column("image_vector", "array<float>", "mean of its pictures' vectors, unit length; null without one"),
         Column("video_vector", "array<float>", "mean of its videos' vectors, unit length; null without one"),
         Column(
             "text_vector",
@@ -352,7 +334,8 @@ PRODUCT_VECTORS = Table(
     keys=("product_id", "encoder", "encoder_version", "event_timestamp", "created_at"),
     partition_by=("encoder", "encoder_version"),
     depends_on="clip",
-    **_PRODUCT_HISTORY,  # type: ignore[arg-type]
+    layer="features",
+    entity="product",
 )
 
 HISTORIES = (

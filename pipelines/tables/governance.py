@@ -15,9 +15,7 @@ DROPS = Table(
         DROP_ID,
         Column("source", "string", "where the drop was read from"),
         _AS_OF,
-        Column(
-            "history", "boolean", "a first load or a declared import: rows count as known at their own time"
-        ),
+        Column("history", "boolean", "a first load or a declared import: rows count as known at their own time"),
         Column("ingested_at", "timestamp", "UTC time of the run that took it in"),
     ),
     keys=("drop_id",),
@@ -29,9 +27,7 @@ PROGRESS = Table(
     comment="Batches of work per job: what was begun, with which time, and whether it was finished.",
     columns=(
         Column("job", "string", "features, materialise, …"),
-        Column(
-            "batch_id", "string", "hash of the job, its drops and its time: the Delta transaction's identity"
-        ),
+        Column("batch_id", "string", "hash of the job, its drops and its time: the Delta transaction's identity"),
         Column("drop_ids", "array<string>", "drops the batch takes in, possibly none"),
         _AS_OF,
         Column("history", "boolean", "see drops"),

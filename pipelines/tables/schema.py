@@ -41,9 +41,7 @@ class Table:
     @property
     def ddl(self) -> str:
         """The schema as Spark SQL DDL, comments included."""
-        return ", ".join(
-            f"`{c.name}` {c.type} COMMENT '{c.comment.replace(chr(39), chr(8217))}'" for c in self.columns
-        )
+        return ", ".join(f"`{c.name}` {c.type} COMMENT '{c.comment.replace(chr(39), chr(8217))}'" for c in self.columns)
 
     @property
     def column_names(self) -> tuple[str, ...]:

@@ -226,9 +226,7 @@ PRODUCT_CONTENTS = Table(
         _VALID_FROM,
         Column("modality", "string", "product_image, product_video or product_text"),
         Column("content_id", "string", "SHA-256 of the ordered member hashes; for text, of the text itself"),
-        Column(
-            "members", "array<string>", "content hashes of the pictures or videos in order; empty for text"
-        ),
+        Column("members", "array<string>", "content hashes of the pictures or videos in order; empty for text"),
         Column("text", "string", "normalised title, brand and category path; null for media"),
         *_PROVENANCE,
     ),

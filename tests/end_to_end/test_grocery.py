@@ -1,0 +1,202 @@
+"""The main job on real transactions, against an independent computation in DuckDB and numpy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pipelines.serving.online import read_features
+from pipelines.training.training_set import training_set
+
+from pipelines.governance.runs import StepReport
+from pipelines.tables.features import EMBEDDINGS
+from pipelines.tables.sources import SOURCE_COLUMNS
+
+if TYPE_CHECKING:
+    from tests.end_to_end.conftest import Shop
+
+PURCHASE_WEIGHT = 8.0
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A household at a day's end (UTC)."""
+
+    household: str
+    at: datetime
+
+
+@pytest.fixture(scope="session")
+def moments(grocery: Shop) -> list[Moment]:
+    """One household in the middle of its time, on its last day, and 40 days after it went quiet; and others."""
+    rows = duckdb.sql(
+        f"""SELECT user_id, min(event_timestamp)::date, max(event_timestamp)::date
+        FROM '{grocery.drop}/events.parquet' WHERE event_type = 'purchase' AND quantity > 0
+        GROUP BY user_id ORDER BY count(*) DESC, user_id LIMIT 3"""
+    ).fetchall()
+    found = []
+    for household, first, last in rows:
+        middle = first + (last - first) / 2
+        found += [Moment(household, _day_end(d)) for d in (middle, last, last + timedelta(days=40))]
+    return found
+
+
+def _day_end(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1)
+
+
+@pytest.fixture(scope="session")
+def pulled(grocery: Shop, moments: list[Moment], tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict]]:
+    """What a training pipeline gets for the moments, per service."""
+    folder = tmp_path_factory.mktemp("entities")
+    entities = folder / "entities.parquet"
+    table = pa.table({"user_id": [m.household for m in moments], "event_timestamp": [m.at for m in moments]})
+    pq.write_table(table, entities)
+    rows = {}
+    for service in ("risk", "recommendation"):
+        out = folder / f"{service}.parquet"
+        training_set(grocery.store, grocery.run, entities, service, out)
+        rows[service] = pq.read_table(out).to_pylist()
+    return rows
+
+
+def _value(row: dict, feature: str) -> object:
+    """A feature's value, whatever view prefixes its column."""
+    names = [c for c in row if c == feature or c.endswith(f"__{feature}")]
+    assert len(names) == 1, (feature, list(row))
+    return row[names[0]]
+
+
+def test_every_row_is_accounted_for(grocery: Shop) -> None:
+    report = grocery.report("ingest")
+    for source in SOURCE_COLUMNS:
+        counted = sum(report.total(m, source) for m in ("kept", "duplicates", "quarantined"))
+        assert report.total("rows_in", source) == counted
+    assert report.total("rows_in", "events") == pq.read_table(grocery.drop / "events.parquet").num_rows
+
+
+def test_spend_and_counts_of_thirty_days(grocery: Shop, moments: list[Moment], pulled: dict[str, list[dict]]) -> None:
+    quiet = 0
+    for moment, row in zip(moments, pulled["risk"], strict=True):
+        spend, purchases, orders = duckdb.execute(
+            f"""SELECT coalesce(sum(quantity * price), 0)::double, count(*), count(DISTINCT session_id)
+            FROM '{grocery.drop}/events.parquet'
+            WHERE user_id = ? AND event_type = 'purchase' AND quantity > 0
+            AND event_timestamp < ?::timestamptz AND event_timestamp >= ?::timestamptz""",
+            [moment.household, moment.at.isoformat(), (moment.at - timedelta(days=30)).isoformat()],
+        ).fetchone()
+        quiet += purchases == 0
+        assert _value(row, "purchases_30d") == purchases
+        assert _value(row, "orders_30d") == orders
+        assert _value(row, "spend_30d") == pytest.approx(spend, abs=1e-4)
+    assert quiet >= 1, "one moment must be a quiet one"
+
+
+def test_last_products(grocery: Shop, moments: list[Moment], pulled: dict[str, list[dict]]) -> None:
+    for moment, row in zip(moments, pulled["recommendation"], strict=True):
+        expected = duckdb.execute(
+            f"""SELECT event_timestamp, product_id FROM '{grocery.drop}/events.parquet'
+            WHERE user_id = ? AND event_type = 'purchase' AND quantity > 0 AND event_timestamp < ?::timestamptz
+            ORDER BY event_timestamp DESC LIMIT 200""",
+            [moment.household, moment.at.isoformat()],
+        ).fetchall()
+        found = _value(row, "last_product_ids")
+        assert isinstance(found, list)
+        # Lines of one basket have one timestamp, so the last basket that fits only in part is compared as a set.
+        cut = expected[len(found) - 1][0]
+        certain = [p for t, p in expected if t > cut]
+        assert sorted(found[: len(certain)]) == sorted(certain)
+        assert set(found[len(certain) :]) <= {p for t, p in expected if t == cut}
+
+
+@pytest.mark.parametrize("half_life", [7, 30])
+def test_decayed_mean_picture(
+    grocery: Shop, moments: list[Moment], pulled: dict[str, list[dict]], half_life: int
+) -> None:
+    pictures = _pooled_pictures(grocery)
+    for moment, row in zip(moments, pulled["recommendation"], strict=True):
+        events = duckdb.execute(
+            f"""SELECT product_id, epoch(event_timestamp) FROM '{grocery.drop}/events.parquet'
+            WHERE user_id = ? AND event_type = 'purchase' AND quantity > 0 AND event_timestamp < ?::timestamptz""",
+            [moment.household, moment.at.isoformat()],
+        ).fetchall()
+        total, weight = np.zeros(512), 0.0
+        for product, seconds in events:
+            if product in pictures:
+                age_days = (moment.at.timestamp() - seconds) / 86_400
+                w = PURCHASE_WEIGHT * 2 ** (-age_days / half_life)
+                total, weight = total + w * pictures[product], weight + w
+        mean = np.array(_visual(row, f"mean_{half_life}d"), dtype=np.float64)
+        assert np.abs(mean - total / weight).max() < 1e-5
+
+
+def _visual(row: dict, feature: str) -> list[float]:
+    name = next(c for c in row if c.startswith("user_visual_interest") and c.endswith(f"__{feature}"))
+    value = row[name]
+    assert isinstance(value, list)
+    return value
+
+
+def _pooled_pictures(grocery: Shop) -> dict[str, np.ndarray]:
+    """Per known product the unit mean of its pictures' vectors, from the files' hashes up."""
+    import hashlib
+
+    rows = grocery.store.read(EMBEDDINGS).where("modality = 'image' AND status = 'ok'").toArrow().to_pylist()
+    vectors = {r["content_hash"]: np.frombuffer(r["vector"], "<f4").astype(np.float64) for r in rows}
+    pooled = {}
+    for product in pq.read_table(grocery.drop / "products.parquet").to_pylist():
+        files = [grocery.drop / "media" / p for p in product["image_paths"]]
+        mean = np.mean([vectors[hashlib.sha256(f.read_bytes()).hexdigest()] for f in files], axis=0)
+        pooled[product["product_id"]] = mean / np.linalg.norm(mean)
+    return pooled
+
+
+def test_online_gives_the_newest_row(grocery: Shop, moments: list[Moment]) -> None:
+    household = moments[0].household
+    online = read_features(grocery.settings, household, "risk")
+    values = {f.name: f.value for f in online.features}
+    assert values["purchases_30d"] == 0, "three months after the last purchase"
+    assert online.release == "r1"
+
+
+def test_the_same_drop_again_changes_nothing(grocery: Shop, tmp_path: Path) -> None:
+    from pipelines.run import new_run, run_steps
+
+    before = _contents(grocery)
+    again = run_steps(new_run(grocery.settings, grocery.run.as_of), str(grocery.drop))
+    assert _contents(grocery) == before
+    assert _total(again, "encoded") == 0
+    assert _total(again, "rows_written") == 0
+
+
+def _total(reports: list[StepReport], measure: str) -> float:
+    return sum(r.total(measure) for r in reports)
+
+
+def _contents(grocery: Shop) -> dict[str, int]:
+    """Rows of every table but the log of runs, and of the quarantine."""
+    from pipelines.tables import HISTORIES
+    from pipelines.tables.features import USER_DAILY, USER_RECENT_ACTIONS, USER_TILES
+    from pipelines.tables.sources import (
+        BRONZE,
+        CONSENTS,
+        EVENTS,
+        MEDIA,
+        PRODUCT_CONTENTS,
+        PRODUCTS,
+        QUARANTINE,
+        USERS,
+    )
+
+    tables = (
+        *HISTORIES, *BRONZE.values(), EMBEDDINGS, USER_DAILY, USER_RECENT_ACTIONS, USER_TILES,
+        CONSENTS, EVENTS, MEDIA, PRODUCT_CONTENTS, PRODUCTS, QUARANTINE, USERS,
+    )  # fmt: skip
+    return {f"{t.layer}.{t.name}": grocery.store.read(t).count() for t in tables}
