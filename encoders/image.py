@@ -59,7 +59,16 @@ def _open(data: bytes) -> Image.Image:
 def _why_unidentified(data: bytes) -> str:
     """Tell a picture in a format that is not allowed from something that is no picture."""
     head = data[:512].lstrip().lower()
-    known = (b"%!ps", b"<svg", b"8bps", b"\x00\x00\x01\x00", b"icns", b"qoif", b"\x00\x00\x00\x0cjxl", b"jxl ")
+    known = (
+        b"%!ps",
+        b"<svg",
+        b"8bps",
+        b"\x00\x00\x01\x00",
+        b"icns",
+        b"qoif",
+        b"\x00\x00\x00\x0cjxl",
+        b"jxl ",
+    )
     if head.startswith(known) or b"<svg" in head or head[4:12] in (b"ftypheic", b"ftypheix", b"ftypmif1"):
         return "unsupported_format"
     if data.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"II*\x00", b"MM\x00*")):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
 from encoders.errors import EncoderError
@@ -62,4 +63,32 @@ class EncoderSpec:
             values["modalities"] = tuple(values["modalities"])
             return cls(**values)
         except (ValueError, TypeError, KeyError) as error:
-            raise EncoderError(f"not an encoder spec in JSON ({error}); make one with EncoderSpec.to_json") from error
+            raise EncoderError(
+                f"not an encoder spec in JSON ({error}); make one with EncoderSpec.to_json"
+            ) from error
+
+
+def resolve(
+    uri: str,
+    *,
+    name: str | None = None,
+    version: str = "1",
+    dimensions: int | None = None,
+    cache_dir: Path | None = None,
+) -> EncoderSpec:
+    """Describe the encoder that `uri` names, from configuration alone; see `encoders.catalogue`.
+
+    `dimensions` is needed only for a sentence-transformers model that is not on this machine;
+    everywhere else it is checked. A directory's weights are hashed. `cache_dir` is accepted for
+    symmetry with `load`: no kind of URI needs files from it to be described.
+
+    Raises:
+        UnknownEncoderError: no such kind, model, tag or directory.
+        EncoderDimensionError: `dimensions` is not what the configuration says, or is needed.
+        EncoderFilesMissingError: a directory lacks its configuration or weights.
+    """
+    from encoders.catalogue import describe
+
+    found = describe(uri, dimensions)
+    default_name = found.pop("default_name")
+    return EncoderSpec(name=name or default_name, version=version, uri=uri, **found)

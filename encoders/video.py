@@ -1,0 +1,157 @@
+"""Bytes of a video -> a few frames that show what it shows."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import select
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+
+from PIL import Image
+
+from encoders.errors import ContentError
+
+MAX_BYTES = 512 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One chosen frame: an RGB picture at most 640 pixels long, and its time in the video."""
+
+    image: Image.Image
+    seconds: float
+
+
+def select_frames(data: bytes, count: int = 4, timeout_seconds: float = 30) -> list[Frame]:
+    """At most `count` frames in order of time: not black, no title card, sharp, spread out.
+
+    Decoding runs in one process kept between videos; a hang or a crash there costs this video
+    only. Fewer frames come back when fewer are usable, never none.
+
+    Raises:
+        ContentError: "empty", "too_large", "not_a_video", "no_frames", "no_usable_frame",
+            "timeout", "decoder_crashed".
+    """
+    if not data:
+        raise ContentError("empty")
+    if len(data) > MAX_BYTES:
+        raise ContentError("too_large", f"{len(data)} bytes, at most {MAX_BYTES} are read")
+    with tempfile.NamedTemporaryFile(prefix="video-") as file:
+        file.write(data)
+        file.flush()
+        return _decoder().ask(file.name, count, time.monotonic() + timeout_seconds)
+
+
+class _Decoder:
+    """The worker process and the talk with it; started when first needed, again after a death."""
+
+    def __init__(self) -> None:
+        self.owner = os.getpid()
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._unread = b""
+
+    def ask(self, path: str, count: int, deadline: float) -> list[Frame]:
+        with self._lock:
+            try:
+                process = self._running()
+                assert process.stdin is not None
+                process.stdin.write(json.dumps({"path": path, "count": count}).encode() + b"\n")
+                process.stdin.flush()
+                return self._answer(deadline)
+            except ContentError as error:
+                if error.reason in ("timeout", "decoder_crashed"):
+                    self.stop()
+                raise
+            except BrokenPipeError as error:
+                self.stop()
+                raise ContentError("decoder_crashed") from error
+            except BaseException:
+                # Interrupted half-way: the next answer would be read as this one's.
+                self.stop()
+                raise
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is None or self._process.poll() is not None:
+            self.stop()
+            # The child finds this package wherever the parent found it, an archive included.
+            environment = {
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join(entry or os.getcwd() for entry in sys.path),
+            }
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "encoders.video_worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=environment,
+            )
+        return self._process
+
+    def _answer(self, deadline: float) -> list[Frame]:
+        head = json.loads(self._read_line(deadline))
+        if "error" in head:
+            raise ContentError(head["error"], head["detail"])
+        frames = []
+        for entry in head["frames"]:
+            size = (entry["width"], entry["height"])
+            pixels = self._read(size[0] * size[1] * 3, deadline)
+            frames.append(Frame(Image.frombytes("RGB", size, pixels), entry["seconds"]))
+        return frames
+
+    def _read_line(self, deadline: float) -> bytes:
+        while b"\n" not in self._unread:
+            self._unread += self._receive(deadline)
+        line, _, self._unread = self._unread.partition(b"\n")
+        return line
+
+    def _read(self, length: int, deadline: float) -> bytes:
+        parts, missing = [self._unread], length - len(self._unread)
+        while missing > 0:
+            parts.append(self._receive(deadline))
+            missing -= len(parts[-1])
+        received = b"".join(parts)
+        self._unread = received[length:]
+        return received[:length]
+
+    def _receive(self, deadline: float) -> bytes:
+        assert self._process is not None and self._process.stdout is not None
+        stdout = self._process.stdout.fileno()
+        ready, _, _ = select.select([stdout], [], [], max(0.0, deadline - time.monotonic()))
+        if not ready:
+            raise ContentError("timeout")
+        received = os.read(stdout, 1 << 20)
+        if not received:
+            raise ContentError("decoder_crashed")
+        return received
+
+    def stop(self) -> None:
+        """Kill the process if there is one and forget what it said."""
+        process, self._process, self._unread = self._process, None, b""
+        if process is not None:
+            process.kill()
+            process.communicate()
+
+
+_current: _Decoder | None = None
+
+
+def _decoder() -> _Decoder:
+    """This process's decoder: one inherited through a fork belongs to the parent."""
+    global _current
+    if _current is None or _current.owner != os.getpid():
+        if _current is None:
+            atexit.register(_stop_own_decoder)
+        _current = _Decoder()
+    return _current
+
+
+def _stop_own_decoder() -> None:
+    if _current is not None and _current.owner == os.getpid():
+        _current.stop()
