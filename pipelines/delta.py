@@ -45,6 +45,17 @@ class TableStore:
             return self._empty(table)
         return self.spark.read.format("delta").load(self.location(table))
 
+    def version(self, table: Table) -> int | None:
+        """The newest Delta version, None where the table does not exist yet."""
+        if not self.exists(table):
+            return None
+        return int(DeltaTable.forPath(self.spark, self.location(table)).history(1).collect()[0]["version"])
+
+    def read_version(self, table: Table, version: int) -> DataFrame:
+        """All rows as they were at a version: several reads of a job see the same rows."""
+        reader = self.spark.read.format("delta").option("versionAsOf", version)
+        return reader.load(self.location(table))
+
     def append_once(self, rows: DataFrame, table: Table, transaction: str) -> None:
         """Append the rows, unless a commit with the same transaction id was made before.
 
