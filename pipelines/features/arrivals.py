@@ -1,0 +1,73 @@
+"""Vectors that arrived after the tiles of their contents: whose interests they correct, and from which day."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from pipelines.delta import TableStore
+from pipelines.features.steps import memberships
+from pipelines.governance.progress import Batch
+from pipelines.releases.manifest import Release
+from pipelines.tables.features import EMBEDDINGS, USER_TILES
+from pipelines.tables.governance import PROGRESS
+from pipelines.tables.sources import IDENTITIES
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+
+def with_late_vectors(store: TableStore, batch: Batch, release: Release, dirty_users: DataFrame) -> DataFrame:
+    """`dirty_users` (user_id, from_day) and the users of contents whose vector has arrived since the last batch.
+
+    Arrival is taken from the time the embeddings' files were written, for `created_at` is a run's time, which may be
+    set: files newer than the start of the job's last finished batch. A compaction of that table makes every vector
+    look new, which costs one recomputation and changes nothing.
+    """
+    since = _last_start(store, batch)
+    if since is None or not store.exists(EMBEDDINGS):
+        return dirty_users
+    fresh = _fresh_contents(store.read(EMBEDDINGS), release, since)
+    if fresh.isEmpty():
+        return dirty_users
+    earlier = store.read(USER_TILES).where(~F.col("drop_id").isin(list(batch.drop_ids)))
+    touched = (
+        earlier.join(F.broadcast(fresh), ["content_id", "modality"])
+        .groupBy("subject_id")
+        .agg(F.min("day").alias("from_day"))
+    )
+    users = dirty_users.select("user_id", "from_day").unionByName(_users_of(touched, store.read(IDENTITIES)))
+    return users.groupBy("user_id").agg(F.min("from_day").alias("from_day"))
+
+
+def _last_start(store: TableStore, batch: Batch) -> dt.datetime | None:
+    others = store.read(PROGRESS).where((F.col("job") == batch.job) & (F.col("batch_id") != batch.batch_id))
+    finished = others.where("state = 'finished'").select("batch_id")
+    started = others.where("state = 'started'").join(finished, "batch_id", "left_semi")
+    micros = started.agg(F.unix_micros(F.max("written_at"))).collect()[0][0]
+    return None if micros is None else dt.datetime.fromtimestamp(micros / 1e6, dt.UTC)
+
+
+def _fresh_contents(embeddings: DataFrame, release: Release, since: dt.datetime) -> DataFrame:
+    clip, review = release.encoder_for("clip"), release.encoder_for("review")
+    named = F.struct("encoder", "encoder_version")
+    live = (named == F.struct(F.lit(clip[0]), F.lit(clip[1]))) | (named == F.struct(F.lit(review[0]), F.lit(review[1])))
+    return (
+        embeddings.where((F.col("_metadata.file_modification_time") > F.lit(since)) & (F.col("status") == "ok"))
+        .where(live)
+        .select(F.col("content_hash").alias("content_id"), "modality")
+        .distinct()
+    )
+
+
+def _users_of(touched: DataFrame, identities: DataFrame) -> DataFrame:
+    """Users that sum the subjects: themselves, and whom a device was linked to."""
+    own = touched.select(F.col("subject_id").alias("user_id"), "from_day")
+    users = identities.select("user_id").distinct().withColumn("from_day", F.lit(None).cast("date"))
+    links = memberships(users, identities).drop("from_day").where("subject_id <> user_id")
+    linked = touched.join(links, "subject_id").select(
+        "user_id", F.greatest("from_day", "linked_from").alias("from_day")
+    )
+    return own.unionByName(linked)

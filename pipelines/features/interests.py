@@ -1,0 +1,146 @@
+"""Decayed interests: S_T = S_prev * 2^(-dt / half_life) + the day's tiles x vectors, published as mean and weight.
+
+Scalars are shuffled by user, vectors are gathered where they are summed. Cost ∝ the weights of the users touched:
+their tiles since `from_day`, plus all their tiles where links changed. A modality's vectors are collected once.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+from pyspark.sql import functions as F
+
+from pipelines.delta import TableStore
+from pipelines.features.arrivals import with_late_vectors
+from pipelines.features.interest_rows import interest_rows
+from pipelines.features.steps import Steps, last_whole_day, memberships, published_rows, purpose_tiles, steps
+from pipelines.features.vectors import VectorMatrix, mapped, vectors_of
+from pipelines.features.whole_groups import whole_groups
+from pipelines.governance.progress import Batch
+from pipelines.identity.tombstones import without_erased
+from pipelines.releases.manifest import Release
+from pipelines.tables.features import (
+    EMBEDDINGS,
+    HALF_LIVES_DAYS,
+    USER_REVIEW_INTEREST,
+    USER_SEARCH_INTENT,
+    USER_TEXT_INTEREST,
+    USER_TILES,
+    USER_VIDEO_INTEREST,
+    USER_VISUAL_INTEREST,
+)
+from pipelines.tables.schema import Table
+from pipelines.tables.sources import IDENTITIES, TOMBSTONES
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+MODALITIES = {
+    "product_image": USER_VISUAL_INTEREST,
+    "product_video": USER_VIDEO_INTEREST,
+    "product_text": USER_TEXT_INTEREST,
+    "query": USER_SEARCH_INTENT,
+    "review": USER_REVIEW_INTEREST,
+}
+# Of vectors that go back to the JVM at a time.
+BATCH_BYTES = 16 * 2**20
+_MEANS = tuple(name for h in HALF_LIVES_DAYS for name in (f"mean_{h}d", f"weight_{h}d"))
+_WEIGHT_COLUMNS = tuple(f"weight_{h}d" for h in HALF_LIVES_DAYS)
+
+
+def build_interests(store: TableStore, batch: Batch, release: Release, dirty_users: DataFrame) -> dict[str, int]:
+    """Write the interest rows that a batch adds or corrects; returns the rows written per table.
+
+    `dirty_users` is (user_id, from_day). Users of contents whose vector arrived since the job's last batch are
+    dirty too. Rows that equal the one in force are not written, so running it again changes nothing.
+    """
+    dirty = with_late_vectors(store, batch, release, dirty_users)
+    dirty = without_erased(dirty, store.read(TOMBSTONES), "user_id").persist()
+    try:
+        first_day = dirty.agg(F.min("from_day")).collect()[0][0]
+        if first_day is None:
+            return dict.fromkeys((t.name for t in MODALITIES.values()), 0)
+        members = memberships(dirty, store.read(IDENTITIES))
+        members = without_erased(members, store.read(TOMBSTONES)).persist()
+        return {
+            table.name: _build_table(store, batch, release, (modality, table), (dirty, members), first_day)
+            for modality, table in MODALITIES.items()
+        }
+    finally:
+        dirty.unpersist()
+
+
+def _build_table(
+    store: TableStore,
+    batch: Batch,
+    release: Release,
+    of: tuple[str, Table],
+    who: tuple[DataFrame, DataFrame],
+    first_day: dt.date,
+) -> int:
+    (modality, table), (dirty, members) = of, who
+    encoder = release.encoder_for(table.depends_on or "")
+    last_day = last_whole_day(batch.as_of)
+    tiles = purpose_tiles(store.read(USER_TILES), modality, table, last_day)
+    needed = tiles.join(members.select("subject_id"), "subject_id", "left_semi")
+    matrix = vectors_of(store.read(EMBEDDINGS), modality, encoder, needed)
+    if matrix is None:
+        return 0
+    published = published_rows(_of_encoder(store.read(table), encoder), dirty, first_day)
+    rows = interests(steps(tiles, members, published, table.purposes, last_day), matrix, batch)
+    rows = rows.withColumns({"encoder": F.lit(encoder[0]), "encoder_version": F.lit(encoder[1])})
+    return append_rows(store, rows, table, batch)
+
+
+def _of_encoder(history: DataFrame, encoder: tuple[str, str]) -> DataFrame:
+    return history.where((F.col("encoder") == encoder[0]) & (F.col("encoder_version") == encoder[1]))
+
+
+def append_rows(store: TableStore, rows: DataFrame, table: Table, batch: Batch) -> int:
+    """Append a batch's rows to a history, once; returns how many rows its commit wrote, 0 where it was made before."""
+    before = store.ensure(table).history(1).collect()[0]["version"]
+    missing = {c.name: F.lit(None).cast(c.type) for c in table.columns if c.name not in rows.columns}
+    # Those that the caller leaves out are written as null, except the wall clock.
+    missing["written_at"] = F.current_timestamp()
+    store.append_once(rows.withColumns(missing), table, f"{batch.batch_id}/{table.name}")
+    commit = store.ensure(table).history(1).collect()[0]
+    return int(commit["operationMetrics"].get("numOutputRows", 0)) if commit["version"] > before else 0
+
+
+def interests(found: Steps, matrix: VectorMatrix, batch: Batch) -> DataFrame:
+    """Interest rows of the steps: user_id, purpose, means and weights, event_timestamp, created_at.
+
+    Each user's rows come together sorted by day in one task; only scalars and published rows are shuffled.
+    """
+    weights = found.weights.join(matrix.rows, "content_id", "left").select(
+        "user_id",
+        "purpose",
+        "day",
+        F.coalesce("row", F.lit(-1)).alias("row"),
+        *_WEIGHT_COLUMNS,
+        "reset",
+        "available_at",
+    )
+    published = found.published.select(
+        "user_id", "purpose", "day", "created_at", "is_base", *(F.col(m).alias(f"old_{m}") for m in _MEANS)
+    )
+    rows = weights.unionByName(published, allowMissingColumns=True)
+    ordered = rows.repartition("user_id").sortWithinPartitions("user_id", "purpose", "day")
+    means = ", ".join(f"mean_{h}d array<float>, weight_{h}d double" for h in HALF_LIVES_DAYS)
+    schema = f"user_id string, purpose string, {means}, event_timestamp timestamp, created_at timestamp"
+    return ordered.mapInArrow(_worker(matrix, batch), schema)
+
+
+def _worker(matrix: VectorMatrix, batch: Batch) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    name, as_of = matrix.name, None if batch.history else batch.as_of
+    rows_per_batch = max(1, BATCH_BYTES // (matrix.dimensions * 4 * len(HALF_LIVES_DAYS)))
+
+    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        vectors = mapped(name)
+        for rows in whole_groups(batches):
+            yield from interest_rows(rows, vectors, as_of).to_batches(max_chunksize=rows_per_batch)
+
+    return run
