@@ -1,6 +1,6 @@
-"""A drawn sample shop: products with pictures and films, users with tastes, what they do and say, and some dirt.
+"""A drawn sample shop: products with pictures and films, users with tastes, and what they do and say.
 
-One call writes a whole drop. The same arguments give the same bytes.
+A little dirt is mixed in. One call writes a whole drop. The same arguments give the same bytes.
 """
 
 from collections.abc import Callable
@@ -36,6 +36,4 @@ def write_sample_shop(
     """
     from .shop import build  # numpy, pyarrow, resvg and PyAV are loaded only when a shop is drawn
 
-    return build(
-        Path(out), users=users, days=days, seed=seed, end=end, on_progress=on_progress or (lambda _: None)
-    )
+    return build(Path(out), users=users, days=days, seed=seed, end=end, on_progress=on_progress or (lambda _: None))

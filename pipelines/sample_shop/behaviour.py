@@ -32,7 +32,7 @@ def _sigmoid(x: np.ndarray) -> np.ndarray:
 
 
 class Mind:
-    """How a slice of people chooses among products; rows are (before | after the change of taste) × person."""
+    """How a slice of people chooses among products; a row is a person before, or after, a change of taste."""
 
     def __init__(self, people: People, catalogue: Catalogue, who: slice) -> None:
         self._first, self._count = who.start, who.stop - who.start
@@ -75,14 +75,12 @@ def _cumulated(logits: np.ndarray) -> np.ndarray:
 
 
 def _pick(cumulated: np.ndarray, row: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    rows, width = cumulated.shape
+    width = cumulated.shape[1]
     place = np.searchsorted(cumulated.ravel(), row + rng.random(len(row)), side="right")
     return np.minimum(place - row * width, width - 1)
 
 
-def simulate(
-    people: People, catalogue: Catalogue, period: Period, who: slice, rng: np.random.Generator
-) -> Events:
+def simulate(people: People, catalogue: Catalogue, period: Period, who: slice, rng: np.random.Generator) -> Events:
     """All events of a slice of people, in order of time; sessions are numbered from 0 within the slice."""
     from .campaigns import campaigns
 
@@ -160,9 +158,7 @@ def _lists(
     lists["position"] = np.arange(length.sum()) - np.repeat(np.cumsum(length) - length, length) + 1
     lists["row"] = mind.row(lists["person"], lists["day"])
     asked = np.repeat(searches, length) & (rng.random(len(lists["row"])) < 0.85)
-    lists["product"] = np.where(
-        asked, mind.found(np.repeat(intent, length), rng), mind.shown(lists["row"], rng)
-    )
+    lists["product"] = np.where(asked, mind.found(np.repeat(intent, length), rng), mind.shown(lists["row"], rng))
     lists["at"] = lists["at"] + (2 + 9 * lists["position"]) * SECOND + rng.integers(0, SECOND, len(asked))
     lists = _chosen(lists, catalogue.column("launched_us")[lists["product"]] <= lists["at"])
     log.add("impression", lists, np.ones(len(lists["at"]), dtype=bool))
@@ -170,7 +166,7 @@ def _lists(
 
 
 def _clicks(log: EventLog, mind: Mind, lists: Columns, rng: np.random.Generator) -> Columns:
-    """Clicks fall with the place in the list and rise with liking; a click opens a view, some views need none."""
+    """Clicks fall with the place in the list and rise with liking; a click opens a view."""
     z = mind.z(lists["row"], lists["product"])
     lists = lists | {"z": z}
     clicked = rng.random(len(z)) < _sigmoid(0.9 * z - 0.22 * lists["position"] - 1.1)
@@ -191,9 +187,7 @@ def _baskets(log: EventLog, views: Columns, catalogue: Catalogue, rng: np.random
     favourite = rng.random(n) < _sigmoid(0.9 * z - 2.6)
     log.add("favorite", views, favourite)
     regret = favourite & (rng.random(n) < 0.12)
-    log.add(
-        "unfavorite", views, regret, at=views["at"][regret] + rng.integers(HOUR, 12 * DAY, int(regret.sum()))
-    )
+    log.add("unfavorite", views, regret, at=views["at"][regret] + rng.integers(HOUR, 12 * DAY, int(regret.sum())))
     log.add("share", views, rng.random(n) < _sigmoid(0.7 * z - 4.0))
     carted = rng.random(n) < _sigmoid(1.0 * z - 2.3)
     views = views | {

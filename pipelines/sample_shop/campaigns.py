@@ -24,7 +24,7 @@ def campaigns(
     who: slice,
     rng: np.random.Generator,
 ) -> None:
-    """Log ads, messages and coupons of each week, and all purchases made online (a coupon changes some of them)."""
+    """Log ads, messages and coupons of each week, and all online purchases (some with a coupon)."""
     weeks = (period.days + 6) // 7
     person, week = (
         grid.ravel() for grid in np.meshgrid(np.arange(who.start, who.stop), np.arange(weeks), indexing="ij")
@@ -82,7 +82,5 @@ def _online_purchases(
     campaign = np.where(used, week, -1)
     bought = bought | {"discount": discount, "campaign": campaign}
     log.add("purchase", bought, np.ones(n, dtype=bool))
-    nothing = {
-        name: bought[name] for name in ("person", "at", "device", "channel", "session", "product", "campaign")
-    }
+    nothing = {name: bought[name] for name in ("person", "at", "device", "channel", "session", "product", "campaign")}
     log.add("coupon_redeemed", nothing, used, at=bought["at"][used] - 1)

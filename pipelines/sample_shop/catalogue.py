@@ -91,9 +91,7 @@ def build_catalogue(size: int, start_us: int, days: int, rng: np.random.Generato
     return Catalogue(tuple(products), popularity / popularity.mean(), aspects)
 
 
-def _draw(
-    index: int, sellers: list[np.ndarray], start_us: int, days: int, rng: np.random.Generator
-) -> Product:
+def _draw(index: int, sellers: list[np.ndarray], start_us: int, days: int, rng: np.random.Generator) -> Product:
     category = index % len(CATEGORIES) if index < 2 * len(CATEGORIES) else int(rng.integers(len(CATEGORIES)))
     thing = THINGS[category][int(rng.integers(len(THINGS[category])))]
     brand = int(rng.choice(sellers[category]))

@@ -46,9 +46,7 @@ _EVENTS: dict[str, tuple[float, dict[str, object]]] = {
 _KEEPS_ID = ("duplicate", "same_id_other_content", "missing_id")
 
 
-def spoil_events(
-    table: pa.Table, part: int, rng: np.random.Generator
-) -> tuple[pa.Table, pa.Table, Counter[str]]:
+def spoil_events(table: pa.Table, part: int, rng: np.random.Generator) -> tuple[pa.Table, pa.Table, Counter[str]]:
     """Add spoilt copies of rows near their originals, and set a few rows aside that arrive late.
 
     Returns:
@@ -153,7 +151,7 @@ def spoil_rows(table: str, rows: Sequence[Row], rng: np.random.Generator) -> tup
 
 
 def leave_traces(reviews: list[Row], rng: np.random.Generator) -> Counter[str]:
-    """Put contact details and markup into some valid reviews: what scrubbing is for. Changes the rows in place."""
+    """Put contact details and markup into some valid reviews, in place: what scrubbing is for."""
     counts = Counter[str]()
     for row in reviews:
         chance = rng.random()

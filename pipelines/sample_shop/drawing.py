@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 SIZE = 256
@@ -64,6 +65,10 @@ def _rgb(paint: str) -> tuple[float, float, float]:
     return r, g, b
 
 
+def _saturation(paint: str) -> float:
+    return colorsys.rgb_to_hsv(*_rgb(paint))[1]
+
+
 def _render(svg: str, size: int) -> Image.Image:
     import resvg_py
 
@@ -80,7 +85,8 @@ def _main_paint(code: str) -> str:
     """The paint that covers most of a drawing, the outline aside."""
     body = _drawing(code)
     image = _render(f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 72 72">{body}</svg>', 72)
-    area = {colour: count for count, colour in image.getcolors(72 * 72) or [] if colour[3] == 255}
+    colours, counts = np.unique(np.asarray(image).reshape(-1, 4), axis=0, return_counts=True)
+    area = {tuple(colour): int(count) for colour, count in zip(colours.tolist(), counts, strict=True)}
     best, best_area = "#000000", -1
     for paint in sorted(set(_HEX.findall(body))):
         r, g, b = (round(255 * part) for part in _rgb(paint))
@@ -96,7 +102,7 @@ def _same_paint(paint: str, main: str) -> bool:
     main_hue, _, _ = colorsys.rgb_to_hls(*_rgb(main))
     if light <= _OUTLINE_LIGHTNESS:
         return False
-    grey, main_grey = (colorsys.rgb_to_hsv(*_rgb(p))[1] < _GREY_SATURATION for p in (paint, main))
+    grey, main_grey = (_saturation(p) < _GREY_SATURATION for p in (paint, main))
     if grey or main_grey:
         return grey and main_grey
     distance = abs(hue - main_hue)
@@ -138,9 +144,7 @@ def _backdrop(scene: Scene) -> str:
         return sheet + "".join(bars)
     if scene.backdrop == "dots":
         spots = (
-            f'<circle cx="{x}" cy="{y}" r="2.6" fill="{deep}"/>'
-            for x in range(7, 100, 14)
-            for y in range(7, 100, 14)
+            f'<circle cx="{x}" cy="{y}" r="2.6" fill="{deep}"/>' for x in range(7, 100, 14) for y in range(7, 100, 14)
         )
         return sheet + "".join(spots)
     if scene.backdrop == "checks":
@@ -150,9 +154,7 @@ def _backdrop(scene: Scene) -> str:
         )  # fmt: skip
         return sheet + "".join(squares)
     if scene.backdrop == "frame":
-        return (
-            sheet + f'<rect x="5" y="5" width="90" height="90" fill="none" stroke="{deep}" stroke-width="3"/>'
-        )
+        return sheet + f'<rect x="5" y="5" width="90" height="90" fill="none" stroke="{deep}" stroke-width="3"/>'
     return sheet
 
 
@@ -182,9 +184,7 @@ def draw_product(code: str, paint: str | None, scene: Scene, size: int = SIZE) -
         parts.append(_placed(repainted(scene.companion, scene.companion_paint), 80, 78, 32, 0))
         side *= 0.85
     if scene.backdrop == "floor":
-        parts.append(
-            f'<ellipse cx="{centre[0]}" cy="85" rx="{side * 0.4:.1f}" ry="4" fill="#000" opacity="0.12"/>'
-        )
+        parts.append(f'<ellipse cx="{centre[0]}" cy="85" rx="{side * 0.4:.1f}" ry="4" fill="#000" opacity="0.12"/>')
     parts.append(_placed(repainted(code, paint), *centre, side, scene.turn))
     return _render(_canvas("".join(parts)), size).convert("RGB")
 

@@ -68,7 +68,7 @@ class EventLog:
         self._parts: list[dict[str, np.ndarray]] = []
 
     def add(self, kind: str, base: dict[str, np.ndarray], chosen: np.ndarray, **columns: np.ndarray) -> None:
-        """Add one kind of event for the chosen rows of `base`; `columns` (already chosen) replace those of base."""
+        """Add one kind of event for the chosen rows of `base`; `columns`, already chosen, replace base's."""
         where = np.flatnonzero(chosen) if chosen.dtype == bool else chosen
         part = {"kind": np.full(len(where), KIND[kind])}
         for field in fields(Events)[1:]:
@@ -83,13 +83,9 @@ class EventLog:
     def finish(self, people: People, end_us: int) -> Events:
         """The events that can have happened, in order of time."""
         joined = {name: np.concatenate([part[name] for part in self._parts]) for name in self._parts[0]}
-        typed = {
-            name: column if name == "dwell" else column.astype(np.int64) for name, column in joined.items()
-        }
+        typed = {name: column if name == "dwell" else column.astype(np.int64) for name, column in joined.items()}
         events = Events(**typed)
         known = events.known(people)
-        possible = (events.at < end_us) & (
-            known | ((events.device >= 0) & ~np.isin(events.kind, _NEEDS_ACCOUNT))
-        )
+        possible = (events.at < end_us) & (known | ((events.device >= 0) & ~np.isin(events.kind, _NEEDS_ACCOUNT)))
         events = events.rows(possible)
         return events.rows(np.lexsort((events.kind, events.person, events.at)))

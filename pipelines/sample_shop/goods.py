@@ -38,32 +38,31 @@ _THINGS = {
     Named("accessories", "配饰"): """1F9E3 scarf/围巾/149 1F9E4 gloves/手套/89 1F453 glasses/眼镜/329
         1F452 sun hat/遮阳帽/139 1F9E2 cap/棒球帽/99 2602 umbrella/雨伞/79 1F9E6 socks/袜子/29
         231A watch/手表/899 1F48D ring/戒指/1299""",
-    Named(
-        "electronics", "数码"
-    ): """1F4F1 phone/手机/2999 1F4BB laptop/笔记本电脑/5499 1F3A7 headphones/耳机/599
-        1F4F7 camera/相机/3299 1F3AE game controller/游戏手柄/349 1F4FB radio/收音机/189 1F4FA television/电视/2599
+    Named("electronics", "数码"): """1F4F1 phone/手机/2999 1F4BB laptop/笔记本电脑/5499 1F3A7 headphones/耳机/599
+        1F4F7 camera/相机/3299 1F3AE game controller/游戏手柄/349 1F4FB radio/收音机/189
+        1F4FA television/电视/2599
         1F50B power bank/充电宝/129""",
-    Named(
-        "home", "家居"
-    ): """1F6CB sofa/沙发/2399 1FA91 chair/椅子/329 1F6CF bed/床/1899 1FA9E mirror/镜子/199
-        1F56F candle/香薰蜡烛/69 1FAB4 potted plant/盆栽/59 1F9FA basket/收纳篮/79 23F0 alarm clock/闹钟/89""",
+    Named("home", "家居"): """1F6CB sofa/沙发/2399 1FA91 chair/椅子/329 1F6CF bed/床/1899 1FA9E mirror/镜子/199
+        1F56F candle/香薰蜡烛/69 1FAB4 potted plant/盆栽/59 1F9FA basket/收纳篮/79
+        23F0 alarm clock/闹钟/89""",
     Named("kitchen", "厨具"): """2615 mug/马克杯/49 1FAD6 teapot/茶壶/159 1F373 frying pan/平底锅/199
         1F963 bowl/碗/39 1F52A chef's knife/菜刀/129 1F372 stew pot/炖锅/269""",
     Named("baby", "母婴"): """1F37C baby bottle/奶瓶/79 1FA87 rattle/摇铃/39 1F6C1 baby bath/婴儿浴盆/119
         1F425 bath chick/洗澡小鸡/29 1F6B8 child car sign/儿童乘车贴/19 1F986 night light duck/小鸭夜灯/69""",
     Named("toys", "玩具"): """1F9F8 teddy bear/泰迪熊/129 1FA80 yo-yo/悠悠球/29 1F9E9 puzzle/拼图/69
-        1FA81 kite/风筝/59 1F3B2 dice game/骰子游戏/39 1FA86 nesting dolls/套娃/99 1F682 toy train/玩具火车/159""",
+        1FA81 kite/风筝/59 1F3B2 dice game/骰子游戏/39 1FA86 nesting dolls/套娃/99
+        1F682 toy train/玩具火车/159""",
     Named("sports", "运动"): """26BD football/足球/119 1F3C0 basketball/篮球/129 1F3BE tennis ball/网球/49
-        1F6B2 bicycle/自行车/1299 1F6F9 skateboard/滑板/299 1F94A boxing gloves/拳击手套/189
+        1F6B2 bicycle/自行车/1299 1F3BD sports vest/运动背心/89 1F94A boxing gloves/拳击手套/189
         26F8 ice skates/冰鞋/459 1F3D3 table tennis bat/乒乓球拍/99""",
     Named("beauty", "美妆"): """1F484 lipstick/口红/159 1F9F4 lotion/乳液/139 1F9FC soap/香皂/25
-        1FAA5 toothbrush/牙刷/19 1FAAE hair comb/发梳/29 1F9FD bath sponge/沐浴球/15""",
+        1F380 hair bow/蝴蝶结发饰/19 1FAAE hair comb/发梳/29 1F9FD bath sponge/沐浴球/15""",
     Named("outdoor", "户外"): """26FA tent/帐篷/559 1F526 torch/手电筒/89 1F9ED compass/指南针/99
-        1FA93 camping axe/露营斧/149 1F6F6 canoe/皮划艇/1999""",
+        1FAA3 camping bucket/露营水桶/49 1F6F6 canoe/皮划艇/1999""",
     Named("music", "乐器"): """1F3B8 guitar/吉他/899 1F941 drum/小鼓/459 1F3BB violin/小提琴/1199
         1F3BA trumpet/小号/1099 1FA97 accordion/手风琴/1399""",
     Named("stationery", "文具"): """1F4D5 hardcover notebook/精装笔记本/39 1F58A ballpoint pen/圆珠笔/9
-        2702 scissors/剪刀/15 1F4CF ruler/直尺/8 1F4CE paper clips/回形针/6 1F4D0 set square/三角板/9""",
+        1F4C1 file folder/文件夹/15 1F4CF ruler/直尺/8 1F58D crayon/蜡笔/6 1F4D0 set square/三角板/9""",
 }
 
 
@@ -108,10 +107,21 @@ STYLES = (
     Named("elegant", "优雅"),
 )
 
-BRANDS = tuple(
-    Named(*pair.split("/"))
-    for pair in """Lumora/路默 Northpine/北松 Tanghe/棠禾 Bluebird/青鸟 Kivi/奇维 Mosso/慕索 Yunlai/云徕
-    Arcadia/雅卡 Pebble/小卵石 Zefiro/泽风 Hanami/花见 Orbita/奥比 Duckling/小丫鸭 Fernweh/远途""".split()
+BRANDS = (
+    Named("Lumora", "路默"),
+    Named("Northpine", "北松"),
+    Named("Tanghe", "棠禾"),
+    Named("Bluebird", "青鸟"),
+    Named("Kivi", "奇维"),
+    Named("Mosso", "慕索"),
+    Named("Yunlai", "云徕"),
+    Named("Arcadia", "雅卡"),
+    Named("Pebble", "小卵石"),
+    Named("Zefiro", "泽风"),
+    Named("Hanami", "花见"),
+    Named("Orbita", "奥比"),
+    Named("Duckling", "小丫鸭"),
+    Named("Fernweh", "远途"),
 )
 
 # Brands do not sell everything: each category has these many of them, drawn by the catalogue.

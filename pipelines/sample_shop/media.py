@@ -13,17 +13,17 @@ from .video import film
 
 Paths = tuple[list[str], list[str]]
 SPOILT = (
-    "truncated_jpeg", "empty_image", "text_named_png", "missing_image", "cmyk_jpeg", "sixteen_bit_png", "truncated_mp4",
+    "truncated_jpeg", "empty_image", "text_named_png", "missing_image", "cmyk_jpeg", "sixteen_bit_png",
+    "truncated_mp4",
 )  # fmt: skip
 
 
-def draw_media(
-    catalogue: Catalogue, folder: Path, seed: int
-) -> tuple[dict[tuple[int, int], Paths], dict[str, int]]:
+def draw_media(catalogue: Catalogue, folder: Path, seed: int) -> tuple[dict[tuple[int, int], Paths], dict[str, int]]:
     """Write all media.
 
     Returns:
-        (product, version) → picture and film paths relative to `folder`, and how many files of each kind are spoilt.
+        (product, version) → picture and film paths relative to `folder`; and how many files of each
+        kind are spoilt.
     """
     for name in ("images", "videos"):
         (folder / name).mkdir(parents=True)
@@ -34,9 +34,7 @@ def draw_media(
         if product.changed_us != FAR:
             same = product.later_colour == product.colour
             media[product.index, 1] = (
-                media[product.index, 0]
-                if same
-                else _draw_version(product, product.later_colour, "b", folder, rng)
+                media[product.index, 0] if same else _draw_version(product, product.later_colour, "b", folder, rng)
             )
     return media, _spoil(catalogue, media, folder, np.random.default_rng([seed, 5]))
 
@@ -73,9 +71,7 @@ def _draw_version(product: Product, colour: int, mark: str, folder: Path, rng: n
         opening = "fade" if product.index % 2 else "card"
         seconds = float(rng.choice([2.0, 2.5, 3.0]))
         brand = BRANDS[product.brand].en
-        (folder / path).write_bytes(
-            film(product.thing.code, paint, scenes[0], brand, opening=opening, seconds=seconds)
-        )
+        (folder / path).write_bytes(film(product.thing.code, paint, scenes[0], brand, opening=opening, seconds=seconds))
         films.append(path)
     return pictures, films
 
@@ -83,7 +79,10 @@ def _draw_version(product: Product, colour: int, mark: str, folder: Path, rng: n
 def _spoil(
     catalogue: Catalogue, media: dict[tuple[int, int], Paths], folder: Path, rng: np.random.Generator
 ) -> dict[str, int]:
-    """Give some products one more picture or film that is broken, missing or unusual (the last two kinds are valid)."""
+    """Give some products one more picture or film that is broken, missing or unusual.
+
+    CMYK and 16-bit pictures are valid.
+    """
     each = max(1, len(catalogue) // 150)
     unlucky = rng.permutation(len(catalogue))[: each * len(SPOILT)].tolist()
     for place, index in enumerate(unlucky):

@@ -1,4 +1,4 @@
-"""Who shops: the latent state that everything a user does is drawn from. Nothing of it is written to the drop."""
+"""Who shops: the latent state that all behaviour is drawn from. Nothing of it is written to the drop."""
 
 from dataclasses import dataclass
 from enum import IntEnum
@@ -79,7 +79,7 @@ class People:
 
 
 def draw_people(accounts: int, start_us: int, days: int, rng: np.random.Generator) -> People:
-    """Draw the latent state of `accounts` users and of about a twelfth as many visitors without an account."""
+    """Draw `accounts` users and about a twelfth as many visitors without an account."""
     n = accounts + max(2, accounts // 12)
     taste = Taste(
         _peaked(rng, n, len(CATEGORIES), 2.2),
@@ -130,7 +130,7 @@ def _peaked(rng: np.random.Generator, n: int, width: int, spread: float) -> np.n
 def _changes(
     taste: Taste, life: np.ndarray, turn: np.ndarray, days: int, rng: np.random.Generator
 ) -> tuple[Taste, np.ndarray]:
-    """Tastes after a change: new parents turn to baby goods and toys; one in five of the others find a new interest."""
+    """Tastes after a change: new parents turn to baby goods and toys; a fifth of the others move on."""
     n = len(life)
     parent = life == LifeCycle.NEW_PARENT
     moves = ~parent & (rng.random(n) < 0.2)
@@ -138,9 +138,7 @@ def _changes(
     category[moves] = np.roll(category[moves], int(rng.integers(1, len(CATEGORIES))), axis=1)
     category[parent, BABY] = category.max(axis=1)[parent] + 2.0
     category[parent, TOYS] = category.max(axis=1)[parent] - 1.0
-    colour = np.where(
-        (moves & (rng.random(n) < 0.5))[:, None], np.roll(taste.colour, 4, axis=1), taste.colour
-    )
+    colour = np.where((moves & (rng.random(n) < 0.5))[:, None], np.roll(taste.colour, 4, axis=1), taste.colour)
     return Taste(category, taste.brand, colour, taste.style), np.where(parent | moves, turn, NEVER)
 
 
@@ -176,7 +174,7 @@ def sessions_per_day(people: People, days: int, first_weekday: int) -> np.ndarra
 
 
 def liking(people: People, catalogue: Catalogue, who: slice) -> np.ndarray:
-    """How much people like products: log-utilities, float32 (2, n, P): before and after their change of taste."""
+    """Log-utilities of products, float32 (2, n, P): before and after people's change of taste."""
     cents = np.log(catalogue.column("cents") / 100)
     over = np.abs(cents[None, :] - people.price_level[who, None])
     price = people.price_sensitivity[who, None] * np.minimum(over, 3.0)

@@ -27,7 +27,8 @@ Progress = Callable[[str], None]
 
 _README = """# A sample shop
 
-Made up from a random seed; nobody and nothing in it exists. Seed {seed}, {users} users, {days} days up to {end}.
+Made up from a random seed; nobody and nothing in it exists.
+Seed {seed}, {users} users, {days} days up to {end}.
 
 | table | format |
 |---|---|
@@ -42,13 +43,12 @@ About two rows in a hundred are spoilt on purpose, and so are a few pictures and
 
 The drawings are repainted and composed from [OpenMoji](https://openmoji.org) {version}, which is
 licensed CC BY-SA 4.0 (https://creativecommons.org/licenses/by-sa/4.0/). {attribution}.
-Everything in `media/` is a derived work under the same licence: name OpenMoji and keep the licence when you share it.
+Everything in `media/` is a derived work under the same licence: name OpenMoji and keep the licence when
+you share it.
 """
 
 
-def build(
-    out: Path, *, users: int, days: int, seed: int, end: date, on_progress: Progress
-) -> SampleShopSummary:
+def build(out: Path, *, users: int, days: int, seed: int, end: date, on_progress: Progress) -> SampleShopSummary:
     """Write the drop to a folder beside `out`, then move it there; see `write_sample_shop`."""
     _check(out, users, days, seed)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -71,11 +71,9 @@ def _check(out: Path, users: int, days: int, seed: int) -> None:
 
 
 class _Builder:
-    """One drop in the making. Each part of the shop has its own stream of chance, so parts can change alone."""
+    """One drop in the making. Each step has its own stream of chance, so that one can change alone."""
 
-    def __init__(
-        self, work: Path, out: Path, users: int, days: int, seed: int, end: date, say: Progress
-    ) -> None:
+    def __init__(self, work: Path, out: Path, users: int, days: int, seed: int, end: date, say: Progress) -> None:
         self._work, self._out, self._say = work, out, say
         self._users, self._days, self._seed, self._end_day = users, days, seed, end
         self._end = datetime(end.year, end.month, end.day, tzinfo=UTC) + timedelta(days=1)

@@ -32,14 +32,10 @@ def hashed(kind: str, seed: int, person: int) -> str:
     return hashlib.sha256(f"{kind}:{seed}:{person}".encode()).hexdigest()
 
 
-def product_rows(
-    catalogue: Catalogue, media: dict[tuple[int, int], tuple[list[str], list[str]]]
-) -> Iterator[Row]:
+def product_rows(catalogue: Catalogue, media: dict[tuple[int, int], tuple[list[str], list[str]]]) -> Iterator[Row]:
     """Every version of every product; `media` maps (product, version) to picture and film paths."""
     for product in catalogue.products:
-        yield _product_row(
-            product, product.cents, product.colour, product.launched_us, media[product.index, 0]
-        )
+        yield _product_row(product, product.cents, product.colour, product.launched_us, media[product.index, 0])
     for product in catalogue.products:
         if product.changed_us != FAR:
             yield _product_row(
@@ -51,9 +47,7 @@ def product_rows(
             )
 
 
-def _product_row(
-    product: Product, cents: int, colour: int, at_us: int, media: tuple[list[str], list[str]]
-) -> Row:
+def _product_row(product: Product, cents: int, colour: int, at_us: int, media: tuple[list[str], list[str]]) -> Row:
     attributes = {"edition": EDITIONS[product.edition].en}
     if not product.twin and product.index % 2:
         attributes |= {"colour": COLOURS[colour].en, "style": STYLES[product.style].en}
@@ -88,9 +82,7 @@ def user_rows(people: People, end_us: int) -> Iterator[Row]:
         yield _user_row(people, person, int(people.consents[person]), signup)
     for person in range(people.accounts):
         if not _unregistered(person) and 0 < people.consent_us[person] < end_us:
-            yield _user_row(
-                people, person, int(people.later_consents[person]), int(people.consent_us[person])
-            )
+            yield _user_row(people, person, int(people.later_consents[person]), int(people.consent_us[person]))
 
 
 def _user_row(people: People, person: int, consents: int, at_us: int) -> Row:
@@ -103,9 +95,7 @@ def _user_row(people: People, person: int, consents: int, at_us: int) -> Row:
         "region": REGIONS[int(people.region[person])],
         "consents": "" if consents < 0 else json.dumps(given),
         "updated_at": iso(at_us, local=True),
-        "app_language": "en"
-        if people.english[person]
-        else "zh",  # not in the contract: kept out, reported once
+        "app_language": "en" if people.english[person] else "zh",  # not in the contract: kept out, reported once
     }
 
 
@@ -124,9 +114,7 @@ def identity_rows(people: People, seed: int, start_us: int, end_us: int) -> Iter
             device, linked = int(people.device[person, slot]), int(people.linked_us[person, slot])
             if device < 0 or linked >= end_us:
                 continue
-            passed_on = (
-                slot == 0 and person % 2 == 0 and signup < start_us and shared_since.get(device, FAR) < end_us
-            )
+            passed_on = slot == 0 and person % 2 == 0 and signup < start_us and shared_since.get(device, FAR) < end_us
             until = shared_since[device] if passed_on else None
             yield _link("device", device_id(device), person, linked, until)
         yield _link("phone_hash", hashed("phone", seed, person), person, signup)

@@ -12,7 +12,7 @@ from .texts import contact, message_text, review_rating, review_text
 
 
 def spoken(events: Events, people: People, rng: np.random.Generator) -> Events:
-    """The few events that somebody with an account may talk about: purchases, returns, some views and shares."""
+    """The events that somebody known may talk about: purchases, returns, some views and shares."""
     share = np.zeros(len(KIND))
     for kind, part in (("purchase", 1.0), ("return", 1.0), ("share", 0.3), ("view", 0.03)):
         share[KIND[kind]] = part
@@ -32,9 +32,7 @@ def review_rows(
 
     `pictures` maps a product to a picture that a reviewer may show.
     """
-    chance = np.where(
-        occasions.kind == KIND["purchase"], 0.5, np.where(occasions.kind == KIND["view"], 0.05, 0.0)
-    )
+    chance = np.where(occasions.kind == KIND["purchase"], 0.5, np.where(occasions.kind == KIND["view"], 0.05, 0.0))
     number = first_number
     for row in np.flatnonzero(rng.random(len(occasions)) < chance).tolist():
         person, product = int(occasions.person[row]), int(occasions.product[row])
@@ -75,7 +73,7 @@ def message_rows(
     rng: np.random.Generator,
     first_number: int,
 ) -> Iterator[Row]:
-    """Questions before buying (and answers by buyers), chats, posts on social media, complaints about returns."""
+    """Questions before buying, answers by buyers, chats, social posts, complaints about returns."""
     number = first_number
     for kind, (channel, chance) in _KINDS.items():
         for row in np.flatnonzero(occasions.kind == KIND[kind]).tolist():

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from .behaviour import QUERY_FORMS
 from .catalogue import Catalogue, Product
 from .goods import ASPECTS, BRANDS, CATEGORIES, COLOURS, STYLES
 
@@ -14,8 +13,8 @@ _PHRASES: dict[str, tuple[tuple[str, str], tuple[str, str]]] = {
             "做工粗糙|用了三天就坏了|有明显的线头和划痕|掉色严重|质感很廉价",
         ),
         (
-            "very well made|feels solid|still like new after a month|the finish is lovely|sturdier than I expected",
-            "it broke after three days|poorly finished|the colour came off|there were scratches on it|feels flimsy",
+            "very well made|feels solid|still like new after a month|the finish is lovely|sturdier than hoped",
+            "it broke after three days|poorly finished|the colour came off|it was scratched|feels flimsy",
         ),
     ),
     "price": (
@@ -64,15 +63,15 @@ _FILLERS = (
         "。",
     ),
     (
-        "bought it for my sister|my second one|a friend told me about it|I use it every day|looks like in the photos"
+        "bought it for my sister|my second one|a friend told me about it|I use it every day|as in the photos"
         "|I waited for the sale|the colour is what I wanted",
         ", ",
         ".",
     ),
 )
 _VERDICTS = (
-    ("再也不买了|有点失望|一般般|挺好的|非常满意，强烈推荐").split("|"),
-    ("never again|a bit disappointed|it is okay|pretty good|love it, highly recommended").split("|"),
+    ["再也不买了", "有点失望", "一般般", "挺好的", "非常满意，强烈推荐"],
+    ["never again", "a bit disappointed", "it is okay", "pretty good", "love it, highly recommended"],
 )
 _ASKS = (
     "这款有现货吗|请问还有别的颜色吗|尺码怎么选|什么时候发货|可以开发票吗|支持七天无理由退货吗",
@@ -91,7 +90,8 @@ _CHATS = (
 )
 _SOCIALS = (
     "新入手的{thing}，今日份快乐|周末出门带上{thing}|求推荐好看的{thing}|被种草了这个{thing}",
-    "my new {thing} made my day|taking the {thing} out this weekend|any {thing} you can recommend|want this {thing} so much",
+    "my new {thing} made my day|taking the {thing} out this weekend|any {thing} you can recommend"
+    "|want this {thing} so much",
 )
 _COMPLAINTS = (
     "{thing}坏了，要求退款|订单一直没有发货|收到的{thing}颜色发错了|退货的钱什么时候到",
@@ -108,10 +108,8 @@ CONTACTS = (
 
 
 def queries(catalogue: Catalogue) -> list[str]:
-    """All query texts, at index (product × 2 + language) × QUERY_FORMS + form."""
-    texts = [text for product in catalogue.products for texts in _queries_for(product) for text in texts]
-    assert len(texts) == len(catalogue) * 2 * QUERY_FORMS
-    return texts
+    """All query texts, at index (product × 2 + language) × QUERY_FORMS + form; language 0 is Chinese."""
+    return [text for product in catalogue.products for texts in _queries_for(product) for text in texts]
 
 
 def _queries_for(product: Product) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -145,7 +143,7 @@ def review_rating(catalogue: Catalogue, product: int, harshness: float, rng: np.
 def review_text(
     catalogue: Catalogue, product: int, rating: int, language: int, rng: np.random.Generator
 ) -> tuple[str, str]:
-    """Title and text of a review: aspects praised or blamed as they truly are, mostly in line with the stars."""
+    """Title and text of a review: aspects praised or blamed as they are, mostly in line with the stars."""
     comma, stop = _FILLERS[language][1:]
     said = []
     for aspect in rng.permutation(len(ASPECTS))[: int(rng.integers(1, 4))].tolist():

@@ -27,20 +27,21 @@ def _title_card(words: str, tint: str) -> Image.Image:
     return card
 
 
-def _frames(
-    code: str, paint: str, scene: Scene, brand: str, opening: str, seconds: float
-) -> Iterator[Image.Image]:
+def _frames(code: str, paint: str, scene: Scene, brand: str, opening: str, seconds: float) -> Iterator[Image.Image]:
     """The film: opening, fade, then the product turning slowly."""
     total = round(seconds * FRAMES_PER_SECOND)
     first = _black() if opening == "fade" else _title_card(brand, scene.tint)
     held = 3 if opening == "fade" else 6
     fade = 5
+    product: Image.Image | None = None
     for index in range(total):
         if index < held:
             yield first
             continue
-        turned = Scene(scene.backdrop, scene.tint, -8 + 16 * index / total, 0.9 + 0.1 * index / total)
-        product = draw_product(code, paint, turned, SIDE)
+        if product is None or index % 2:  # drawn on twos, as animators do
+            part = index / total
+            turned = Scene(scene.backdrop, scene.tint, -8 + 16 * part, 0.9 + 0.1 * part)
+            product = draw_product(code, paint, turned, SIDE)
         shown = min(1.0, (index - held + 1) / fade)
         yield product if shown == 1.0 else Image.blend(first, product, shown)
 

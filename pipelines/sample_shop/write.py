@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from .catalogue import Catalogue
-from .events import EVENT_TYPES, Events
+from .events import EVENT_TYPES, KIND, Events
 from .people import CHANNELS, People
 from .tables import Row
 
@@ -83,7 +83,7 @@ def _money(cents: np.ndarray) -> pa.Array:
 
 def _attributes(events: Events) -> pa.Array:
     """Maps of text: place in a list; line total; discount. Null where there is none of them."""
-    total = np.where(events.quantity > 0, events.quantity * events.cents - events.discount, 0)
+    total = np.where(events.kind == KIND["purchase"], events.quantity * events.cents - events.discount, 0)
     places, keys, values = [], [], []
     for key, number, money in (("position", events.position, False), ("line_total", total, True),
                                ("discount", events.discount, True)):  # fmt: skip
@@ -102,9 +102,7 @@ def _attributes(events: Events) -> pa.Array:
     return pa.MapArray.from_arrays(marked, *entries)
 
 
-def event_table(
-    events: Events, people: People, catalogue: Catalogue, texts: Sequence[str], part: int
-) -> pa.Table:
+def event_table(events: Events, people: People, catalogue: Catalogue, texts: Sequence[str], part: int) -> pa.Table:
     """Events in the contract's columns. Ids are unique across parts."""
     known = events.known(people)
     product_ids = [product.product_id for product in catalogue.products]
