@@ -38,9 +38,13 @@ def ensure_first_release(settings: Settings, run: Run) -> Release:
 
 
 def _resolve(settings: Settings, part: str) -> EncoderSpec:
+    from encoders.errors import EncoderError
     from encoders.spec import resolve
 
-    spec = resolve(getattr(settings, _SETTING_OF_PART[part]), cache_dir=settings.cache_dir)
+    try:
+        spec = resolve(getattr(settings, _SETTING_OF_PART[part]), cache_dir=settings.cache_dir)
+    except EncoderError as error:
+        raise SettingsError(f"setting MMFS_{_SETTING_OF_PART[part].upper()}: {error}") from error
     missing = _ACCEPTS[part] - set(spec.modalities)
     if missing:
         raise SettingsError(

@@ -88,16 +88,13 @@ class Release:
             values = json.loads(text)
             if values.pop("format") > FORMAT:
                 raise HomeVersionError(
-                    f"release {values.get('name')!r} was written by a newer version of this software; "
-                    "update it"
+                    f"release {values.get('name')!r} was written by a newer version of this software; update it"
                 )
             for part in _ENCODER_PARTS:
                 values[part] = EncoderSpec.from_json(json.dumps(values[part]))
             return cls(**values)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise ReleaseDamagedError(
-                f"not a release manifest ({error}); restore it from a backup"
-            ) from error
+            raise ReleaseDamagedError(f"not a release manifest ({error}); restore it from a backup") from error
 
     @property
     def checksum(self) -> str:

@@ -34,9 +34,7 @@ class Pin:
 
     def __post_init__(self) -> None:
         if self.default not in self.live:
-            raise ReleaseDamagedError(
-                f"the pin's default {self.default!r} is not live: {', '.join(self.live)}"
-            )
+            raise ReleaseDamagedError(f"the pin's default {self.default!r} is not live: {', '.join(self.live)}")
         if len(self.live) > MAX_LIVE:
             raise ReleaseDamagedError(f"{', '.join(self.live)} are live, at most {MAX_LIVE} can be")
 
