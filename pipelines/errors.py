@@ -12,6 +12,7 @@ PipelineError
 ├── UnknownReleaseError      no such release, or it is not live
 ├── ReleaseDamagedError      a manifest or the pin is missing, changed or unreadable
 ├── EncoderMismatchError     a name and version that stand for other weights already
+├── EncoderUnusableError     an encoder cannot be loaded in a worker, or is not what its spec says
 ├── VectorsTooLargeError     a batch needs more vectors than one job can ship
 ├── UnknownServiceError      no such feature service
 ├── UnknownUserError         no features for this user id
@@ -75,6 +76,10 @@ class EncoderMismatchError(PipelineError):
 
 class VectorsTooLargeError(PipelineError):
     """A batch needs more vectors than one job can ship to its workers."""
+
+
+class EncoderUnusableError(PipelineError):
+    """An encoder cannot be loaded in a worker, or is not what its spec says."""
 
 
 class UnknownServiceError(PipelineError):

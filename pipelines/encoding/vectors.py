@@ -1,0 +1,24 @@
+"""Reading the vectors of an encoder version."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from pipelines.delta import TableStore
+from pipelines.tables.features import EMBEDDINGS
+
+
+def embeddings_of(store: TableStore, encoder: str, version: str, modalities: Sequence[str]) -> DataFrame:
+    """Rows of features.embeddings of an encoder version, failed ones included; prunes to their partitions."""
+    return store.read(EMBEDDINGS).where(
+        (F.col("encoder") == encoder) & (F.col("encoder_version") == version) & F.col("modality").isin(*modalities)
+    )
+
+
+def embedding_vectors(store: TableStore, encoder: str, version: str, modalities: Sequence[str]) -> DataFrame:
+    """(content_hash, modality, vector): float32 little-endian, unit length; contents without a vector left out."""
+    found = embeddings_of(store, encoder, version, modalities)
+    return found.where(F.col("status") == "ok").select("content_hash", "modality", "vector")
