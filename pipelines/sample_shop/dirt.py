@@ -52,28 +52,30 @@ def spoil_events(table: pa.Table, part: int, rng: np.random.Generator) -> tuple[
     Returns:
         the part's rows, its late rows, and the number of each kind.
     """
-    n, counts = table.num_rows, Counter[str]()
-    spoilt: list[dict[str, object]] = []
-    near: list[int] = []
-    untouched = rng.permutation(n).tolist()
-    for kind, (share, values) in _EVENTS.items():
-        for _ in range(min(max(1, round(share * n)), len(untouched))):
-            place = untouched.pop()
-            row = table.slice(place, 1).to_pylist()[0] | values
-            if kind not in _KEEPS_ID:
-                row["event_id"] = f"x{part:04d}{len(spoilt):08d}"
-            if kind == "injection":
-                row["query"] = INJECTIONS[len(spoilt) % len(INJECTIONS)]
-            spoilt.append(row)
-            near.append(place)
-            counts[f"events.{kind}"] += 1
-    late = sorted(untouched[: max(1, n // 160)])
+    n = table.num_rows
+    untouched = rng.permutation(n)
+    kinds = [kind for kind, (share, _) in _EVENTS.items() for _ in range(max(1, round(share * n)))][: n // 2]
+    near, untouched = untouched[: len(kinds)], untouched[len(kinds) :]
+    originals = table.take(pa.array(near)).to_pylist()
+    spoilt = [_spoilt(row, kind, part, number) for number, (row, kind) in enumerate(zip(originals, kinds, strict=True))]
+    counts = Counter(f"events.{kind}" for kind in kinds)
+    late = np.sort(untouched[: max(1, n // 160)])
     counts["events.late"] += len(late)
     kept = np.setdiff1d(np.arange(n), late)
     whole = pa.concat_tables([table, pa.Table.from_pylist(spoilt, schema=EVENT_SCHEMA)]).combine_chunks()
     rows = np.concatenate([kept, n + np.arange(len(spoilt))])
-    order = np.argsort(np.concatenate([kept, np.array(near) + 0.5]), kind="stable")
+    order = np.argsort(np.concatenate([kept, near + 0.5]), kind="stable")
     return whole.take(pa.array(rows[order])), table.take(pa.array(late)), counts
+
+
+def _spoilt(row: Row, kind: str, part: int, number: int) -> Row:
+    """An event's row with one thing wrong, under an id of its own where the id is not what is wrong."""
+    row = row | _EVENTS[kind][1]
+    if kind not in _KEEPS_ID:
+        row["event_id"] = f"x{part:04d}{number:08d}"
+    if kind == "injection":
+        row["query"] = INJECTIONS[number % len(INJECTIONS)]
+    return row
 
 
 def _cut(row: Row, _: int) -> bytes:

@@ -17,10 +17,10 @@ from .dirt import leave_traces, spoil_events, spoil_rows
 from .media import Paths, draw_media
 from .people import People, draw_people
 from .result import SampleShopError, SampleShopSummary
-from .tables import Row, identity_rows, product_rows, user_rows
+from .tables import CSV_COLUMNS, Row, identity_rows, product_rows, user_rows
 from .talk import message_rows, review_rows, spoken
 from .texts import queries
-from .write import event_table, write_csv, write_json_lines, write_parquet
+from .write import EVENT_SCHEMA, event_table, write_csv, write_json_lines, write_parquet
 
 PEOPLE_PER_PART = 4000
 Progress = Callable[[str], None]
@@ -109,10 +109,10 @@ class _Builder:
         lines, dirt = spoil_rows(table, rows, self._chance(7, stream))
         self._dirt.update(dirt)
         self._rows[table] = len(lines)
-        if table in ("products", "reviews"):
-            write_json_lines(self._work / f"{table}.jsonl", lines)
+        if table in CSV_COLUMNS:
+            write_csv(self._work / f"{table}.csv", CSV_COLUMNS[table], lines)
         else:
-            write_csv(self._work / f"{table}.csv", lines)
+            write_json_lines(self._work / f"{table}.jsonl", lines)
 
     def _happen(
         self, people: People, catalogue: Catalogue, media: dict[tuple[int, int], Paths]
@@ -124,7 +124,7 @@ class _Builder:
         bounds = np.linspace(0, len(people), parts + 1).astype(int).tolist()
         reviews: list[Row] = []
         messages: list[Row] = []
-        late: list[pa.Table] = []
+        late = [EVENT_SCHEMA.empty_table()]
         self._rows["events"] = 0
         for part, (first, last) in zip(count(), pairwise(bounds)):
             self._say(f"events, part {part + 1} of {parts}")

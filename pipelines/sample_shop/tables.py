@@ -10,6 +10,13 @@ from .goods import BRANDS, CATEGORIES, COLOURS, EDITIONS, STYLES
 from .people import CONSENTS, REGIONS, People
 
 Row = dict[str, object]
+CSV_COLUMNS = {
+    "users": (
+        "user_id", "signup_at", "birth_year", "gender", "region", "consents", "updated_at", "app_language",
+    ),
+    "messages": ("message_id", "user_id", "channel", "text", "product_id", "event_timestamp"),
+    "identities": ("identifier_type", "identifier", "user_id", "linked_at", "unlinked_at"),
+}  # fmt: skip
 _CHINA = timezone(timedelta(hours=8))
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

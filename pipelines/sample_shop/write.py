@@ -51,10 +51,9 @@ def write_json_lines(path: Path, lines: Sequence[Line]) -> None:
     path.write_bytes(b"".join(line if isinstance(line, bytes) else json_line(line) for line in lines))
 
 
-def write_csv(path: Path, lines: Sequence[Line]) -> None:
-    header = next(line for line in lines if not isinstance(line, bytes))
+def write_csv(path: Path, header: Sequence[str], lines: Sequence[Line]) -> None:
     body = (line if isinstance(line, bytes) else csv_line(list(line.values())) for line in lines)
-    path.write_bytes(csv_line(list(header)) + b"".join(body))
+    path.write_bytes(csv_line(header) + b"".join(body))
 
 
 def write_parquet(path: Path, table: pa.Table) -> None:
