@@ -8,29 +8,20 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from pipelines.delta import TableStore
-from pipelines.features.steps import memberships
+from pipelines.features.changes import device_links
 from pipelines.governance.progress import Batch
 from pipelines.releases.manifest import Release
 from pipelines.tables.features import EMBEDDINGS, USER_TILES
 from pipelines.tables.governance import PROGRESS
-from pipelines.tables.sources import IDENTITIES
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 
 def with_late_vectors(store: TableStore, batch: Batch, release: Release, dirty_users: DataFrame) -> DataFrame:
-    """`dirty_users` (user_id, from_day) and the users of contents whose vector has arrived since the last batch.
-
-    Arrival is taken from the time the embeddings' files were written, for `created_at` is a run's time, which may be
-    set: files newer than the start of the job's last finished batch. A compaction of that table makes every vector
-    look new, which costs one recomputation and changes nothing.
-    """
-    since = _last_start(store, batch)
-    if since is None or not store.exists(EMBEDDINGS):
-        return dirty_users
-    fresh = _fresh_contents(store.read(EMBEDDINGS), release, since)
-    if fresh.isEmpty():
+    """`dirty_users` (user_id, from_day) and the users of contents whose vector has arrived since the last batch."""
+    fresh = fresh_contents(store, batch, release)
+    if fresh is None:
         return dirty_users
     earlier = store.read(USER_TILES).where(~F.col("drop_id").isin(list(batch.drop_ids)))
     touched = (
@@ -38,8 +29,22 @@ def with_late_vectors(store: TableStore, batch: Batch, release: Release, dirty_u
         .groupBy("subject_id")
         .agg(F.min("day").alias("from_day"))
     )
-    users = dirty_users.select("user_id", "from_day").unionByName(_users_of(touched, store.read(IDENTITIES)))
+    users = dirty_users.select("user_id", "from_day").unionByName(_users_of(store, touched))
     return users.groupBy("user_id").agg(F.min("from_day").alias("from_day"))
+
+
+def fresh_contents(store: TableStore, batch: Batch, release: Release) -> DataFrame | None:
+    """Contents (content_id, modality) of the release whose vector has arrived since the last batch; None: none.
+
+    Arrival is taken from the time the embeddings' files were written, for `created_at` is a run's time, which may be
+    set: files newer than the start of the job's last finished batch. A compaction of that table makes every vector
+    look new, which costs one recomputation and changes nothing.
+    """
+    since = _last_start(store, batch)
+    if since is None or not store.exists(EMBEDDINGS):
+        return None
+    fresh = _written_after(store.read(EMBEDDINGS), release, since)
+    return None if fresh.isEmpty() else fresh
 
 
 def _last_start(store: TableStore, batch: Batch) -> dt.datetime | None:
@@ -50,7 +55,7 @@ def _last_start(store: TableStore, batch: Batch) -> dt.datetime | None:
     return None if micros is None else dt.datetime.fromtimestamp(micros / 1e6, dt.UTC)
 
 
-def _fresh_contents(embeddings: DataFrame, release: Release, since: dt.datetime) -> DataFrame:
+def _written_after(embeddings: DataFrame, release: Release, since: dt.datetime) -> DataFrame:
     clip, review = release.encoder_for("clip"), release.encoder_for("review")
     named = F.struct("encoder", "encoder_version")
     live = (named == F.struct(F.lit(clip[0]), F.lit(clip[1]))) | (named == F.struct(F.lit(review[0]), F.lit(review[1])))
@@ -62,12 +67,10 @@ def _fresh_contents(embeddings: DataFrame, release: Release, since: dt.datetime)
     )
 
 
-def _users_of(touched: DataFrame, identities: DataFrame) -> DataFrame:
+def _users_of(store: TableStore, touched: DataFrame) -> DataFrame:
     """Users that sum the subjects: themselves, and whom a device was linked to."""
     own = touched.select(F.col("subject_id").alias("user_id"), "from_day")
-    users = identities.select("user_id").distinct().withColumn("from_day", F.lit(None).cast("date"))
-    links = memberships(users, identities).drop("from_day").where("subject_id <> user_id")
-    linked = touched.join(links, "subject_id").select(
-        "user_id", F.greatest("from_day", "linked_from").alias("from_day")
-    )
-    return own.unionByName(linked)
+    linked = device_links(store).select("user_id", "subject_id", "linked_at").join(touched, "subject_id")
+    # A link made at 00:00 sharp holds for the row of that instant, which ends the day before.
+    since = F.date_sub(F.to_date("linked_at"), 1)
+    return own.unionByName(linked.select("user_id", F.greatest("from_day", since).alias("from_day")))

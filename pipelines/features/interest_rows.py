@@ -19,7 +19,7 @@ TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True)
-class _Timeline:
+class Timeline:
     """The steps of the rows, sorted by user, purpose and day."""
 
     step: Ints  # of each row
@@ -28,7 +28,7 @@ class _Timeline:
     day: Ints  # of each step, since 1970
 
     @classmethod
-    def of(cls, rows: pa.Table) -> _Timeline:
+    def of(cls, rows: pa.Table) -> Timeline:
         user, purpose = (_codes(rows[name]) for name in ("user_id", "purpose"))
         day = rows["day"].cast(pa.int32()).to_numpy().astype(np.int64)
         new_step, new_group = run_starts(user, purpose, day), run_starts(user, purpose)
@@ -46,9 +46,9 @@ class _Published:
     created_at: Ints
 
     @classmethod
-    def of(cls, rows: pa.Table, timeline: _Timeline) -> _Published:
+    def of(cls, rows: pa.Table, timeline: Timeline) -> _Published:
         row = np.flatnonzero(rows["created_at"].is_valid().to_numpy())
-        created = _microseconds(rows["created_at"])
+        created = microseconds(rows["created_at"])
         row = row[np.lexsort((created[row], timeline.step[row]))]
         step = timeline.step[row]
         # Of several rows of a step, the one created last is in force.
@@ -65,7 +65,7 @@ def interest_rows(rows: pa.Table, vectors: Vectors, as_of: dt.datetime | None) -
     `as_of` is what created_at becomes; None in a load of history, where it follows the inputs. Rows that equal the
     one in force are left out; a mean is null where nothing is seen any more.
     """
-    timeline = _Timeline.of(rows)
+    timeline = Timeline.of(rows)
     published = _Published.of(rows, timeline)
     resets = _booleans(rows["reset"])
     forgets = np.zeros(len(timeline.day), dtype=bool)
@@ -93,7 +93,7 @@ def interest_rows(rows: pa.Table, vectors: Vectors, as_of: dt.datetime | None) -
 def _one_half_life(
     rows: pa.Table,
     vectors: Vectors,
-    timeline: _Timeline,
+    timeline: Timeline,
     published: _Published,
     counts: Bools,
     starts: Bools,
@@ -129,7 +129,7 @@ def _one_half_life(
 
 def _created_at(
     rows: pa.Table,
-    timeline: _Timeline,
+    timeline: Timeline,
     published: _Published,
     counts: Bools,
     starts: Bools,
@@ -139,7 +139,7 @@ def _created_at(
     event_timestamp = (timeline.day + 1) * DAY_MICROSECONDS
     if as_of is None:
         known = np.full(len(timeline.day), np.iinfo(np.int64).min)
-        np.maximum.at(known, timeline.step[counts], _microseconds(rows["available_at"])[counts])
+        np.maximum.at(known, timeline.step[counts], microseconds(rows["available_at"])[counts])
         known[published.step[published.is_base]] = published.created_at[published.is_base]
         created = np.maximum(event_timestamp, running_maximum(known, starts))
     else:
@@ -168,7 +168,7 @@ def _codes(texts: pa.ChunkedArray) -> Ints:
     return np.asarray(texts.combine_chunks().dictionary_encode().indices.to_numpy(), dtype=np.int64)
 
 
-def _microseconds(times: pa.ChunkedArray) -> Ints:
+def microseconds(times: pa.ChunkedArray) -> Ints:
     values = times.cast(TIMESTAMP).cast(pa.int64())
     return np.asarray(values.fill_null(np.iinfo(np.int64).min).to_numpy(), dtype=np.int64)
 

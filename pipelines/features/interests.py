@@ -16,7 +16,8 @@ from pyspark.sql import functions as F
 from pipelines.delta import TableStore
 from pipelines.features.arrivals import with_late_vectors
 from pipelines.features.interest_rows import interest_rows
-from pipelines.features.steps import Steps, last_whole_day, memberships, published_rows, purpose_tiles, steps
+from pipelines.features.steps import BASE_DAYS, Steps, last_whole_day, memberships, published_rows, purpose_tiles, steps
+from pipelines.features.subjects import subjects_of
 from pipelines.features.vectors import VectorMatrix, mapped, vectors_of
 from pipelines.features.whole_groups import whole_groups
 from pipelines.governance.progress import Batch
@@ -33,7 +34,7 @@ from pipelines.tables.features import (
     USER_VISUAL_INTEREST,
 )
 from pipelines.tables.schema import Table
-from pipelines.tables.sources import IDENTITIES, TOMBSTONES
+from pipelines.tables.sources import TOMBSTONES
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -63,7 +64,7 @@ def build_interests(store: TableStore, batch: Batch, release: Release, dirty_use
         first_day = dirty.agg(F.min("from_day")).collect()[0][0]
         if first_day is None:
             return dict.fromkeys((t.name for t in MODALITIES.values()), 0)
-        members = memberships(dirty, store.read(IDENTITIES))
+        members = memberships(subjects_of(store, dirty))
         members = without_erased(members, store.read(TOMBSTONES)).persist()
         return {
             table.name: _build_table(store, batch, release, (modality, table), (dirty, members), first_day)
@@ -89,13 +90,16 @@ def _build_table(
     matrix = vectors_of(store.read(EMBEDDINGS), modality, encoder, needed)
     if matrix is None:
         return 0
-    published = published_rows(_of_encoder(store.read(table), encoder), dirty, first_day)
+    published = published_rows(
+        of_encoder(store.read(table), encoder), dirty, table.purposes, first_day - dt.timedelta(days=BASE_DAYS)
+    )
     rows = interests(steps(tiles, members, published, table.purposes, last_day), matrix, batch)
     rows = rows.withColumns({"encoder": F.lit(encoder[0]), "encoder_version": F.lit(encoder[1])})
     return append_rows(store, rows, table, batch)
 
 
-def _of_encoder(history: DataFrame, encoder: tuple[str, str]) -> DataFrame:
+def of_encoder(history: DataFrame, encoder: tuple[str, str]) -> DataFrame:
+    """The rows of a history that stand on an encoder version."""
     return history.where((F.col("encoder") == encoder[0]) & (F.col("encoder_version") == encoder[1]))
 
 

@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from pipelines.identity.links import linked_subjects
 from pipelines.tables.features import HALF_LIVES_DAYS
 from pipelines.tables.schema import Table
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
-ALWAYS, NEVER = dt.date(1, 1, 1), dt.date(9999, 12, 31)
+ALWAYS, NEVER = dt.date(1000, 1, 1), dt.date(9999, 12, 31)
 # Rows published longer ago than this are not carried on from: the user is summed anew from tiles. It bounds how much
 # history is scanned for the last sums, and changes no value.
 BASE_DAYS = 64
@@ -48,32 +47,25 @@ def last_whole_day(as_of: dt.datetime) -> dt.date:
     return as_of.date() - dt.timedelta(days=1)
 
 
-def memberships(dirty_users: DataFrame, identities: DataFrame) -> DataFrame:
-    """Which subjects a user's profile sums: user_id, from_day, subject_id, linked_from, linked_until.
+def memberships(subjects: DataFrame) -> DataFrame:
+    """Which subjects a user's profile sums: user_id, from_day, subject_id, linked_from, linked_until, link_known_at.
 
-    Of days: the subject counts in rows at the end of day d where linked_from <= d < linked_until, that is where the
-    link holds at the next 00:00 UTC. The user itself always counts.
+    `subjects` as of `subjects_of`. A subject counts in the row at the end of day d where
+    linked_from <= d < linked_until, that is where the link holds at the next 00:00 UTC.
     """
-    own = dirty_users.select(
-        "user_id",
-        "from_day",
-        F.col("user_id").alias("subject_id"),
-        F.lit(ALWAYS).alias("linked_from"),
-        F.lit(NEVER).alias("linked_until"),
-    )
-    devices = dirty_users.join(linked_subjects(identities), "user_id").select(
+
+    def last_day_before(midnight: str) -> Column:
+        day = F.date_from_unix_date(F.col(midnight) - 1)
+        return F.greatest(F.least(day, F.lit(NEVER)), F.lit(ALWAYS))
+
+    return subjects.select(
         "user_id",
         "from_day",
         "subject_id",
-        _day_ending_after("linked_at").alias("linked_from"),
-        F.coalesce(_day_ending_after("unlinked_at"), F.lit(NEVER)).alias("linked_until"),
-    )
-    return own.unionByName(devices.where("linked_from < linked_until"))
-
-
-def _day_ending_after(instant: str) -> Column:
-    """The first day whose end is not before the instant: at 00:00 sharp that is the day before."""
-    return F.to_date(F.col(instant) - F.expr("interval 1 microsecond"))
+        last_day_before("held_from").alias("linked_from"),
+        last_day_before("held_until").alias("linked_until"),
+        F.col("link_available_at").alias("link_known_at"),
+    ).where("linked_from < linked_until")
 
 
 def link_changes(members: DataFrame, last_day: dt.date) -> DataFrame:
@@ -99,23 +91,28 @@ def purpose_tiles(tiles: DataFrame, modality: str, table: Table, last_day: dt.da
     )
 
 
-def published_rows(history: DataFrame, dirty_users: DataFrame, first_day: dt.date) -> DataFrame:
+def published_rows(
+    history: DataFrame, dirty_users: DataFrame, purposes: tuple[str, ...], since: dt.date | None = None
+) -> DataFrame:
     """The rows of dirty users from their last one before `from_day` on, with `day` and `is_base`.
 
     `history` holds the rows of one encoder version. Every version of a row is there; the greatest created_at is the
-    one in force. `first_day` is the least `from_day`: older rows than BASE_DAYS before it are not looked at.
+    one in force. Rows of days before `since` are not looked at.
     """
-    horizon = dt.datetime.combine(first_day, dt.time()) - dt.timedelta(days=BASE_DAYS)
-    recent = history.where(F.col("event_timestamp") > F.lit(horizon)).withColumn(
-        "day", F.date_sub(F.to_date("event_timestamp"), 1)
+    recent = history.withColumn("day", F.date_sub(F.to_date("event_timestamp"), 1))
+    if since is not None:
+        recent = recent.where(F.col("event_timestamp") > F.lit(dt.datetime.combine(since, dt.time())))
+    keys = ["user_id", "purpose"]
+    bases = (
+        recent.select(*keys, "day")
+        .join(dirty_users, "user_id")
+        .where("day < from_day")
+        .groupBy(*keys)
+        .agg(F.max("day").alias("base_day"))
     )
-    times = recent.select("user_id", "purpose", "day").join(dirty_users, "user_id")
-    bases = times.where("day < from_day").groupBy("user_id", "purpose").agg(F.max("day").alias("base_day"))
-    since = dirty_users.join(bases, "user_id", "left").where("purpose is not null")
-    based = recent.join(since, ["user_id", "purpose"]).where("day >= base_day")
-    others = recent.join(dirty_users, "user_id").where("day >= from_day")
-    others = others.join(bases, ["user_id", "purpose"], "left_anti").withColumn("base_day", F.lit(None).cast("date"))
-    rows = based.unionByName(others)
+    each = F.explode(F.array(*(F.lit(p) for p in purposes))).alias("purpose")
+    wanted = dirty_users.select("user_id", each, "from_day").join(bases, keys, "left")
+    rows = recent.join(wanted, keys).where(F.col("day") >= F.coalesce("base_day", "from_day"))
     return rows.withColumn("is_base", F.coalesce(F.col("day") == F.col("base_day"), F.lit(False)))
 
 
@@ -127,7 +124,8 @@ def steps(
     `tiles` as of `purpose_tiles`, `members` as of `memberships`, `published` as of `published_rows`.
     """
     changes = link_changes(members, last_day)
-    owned = members.join(tiles, "subject_id")
+    known = F.greatest("available_at", "link_known_at")
+    owned = members.join(tiles, "subject_id").withColumn("available_at", known)
     is_linked = (F.col("day") >= F.col("linked_from")) & (F.col("day") < F.col("linked_until"))
     daily = owned.where(is_linked & (F.col("day") >= F.col("from_day"))).withColumn("reset", F.lit(False))
     resets = _all_tiles_at(changes, owned, ["user_id"], F.col("day") <= F.col("step")).withColumn("reset", F.lit(True))
