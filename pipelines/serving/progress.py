@@ -1,0 +1,127 @@
+"""How far each view was taken into the online store, and which keys were touched since."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from urllib.parse import unquote
+
+from feast import FeatureStore, FeatureView
+from feast.protos.feast.types.Value_pb2 import StringList, Value
+from pyspark.errors import AnalysisException
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from pipelines.delta import TableStore
+from pipelines.serving.delta_source import DeltaSource
+from pipelines.serving.protos import entity_key
+from pipelines.tables.features import USER_CONSENT
+from pipelines.tables.governance import MATERIALISED
+from pipelines.tables.schema import Table
+
+# No subject key holds a NUL, so this entity is nobody.
+_MARK = entity_key("user_id", "\0materialised")
+_LOG_SCHEMA = "add STRUCT<path: STRING, partitionValues: MAP<STRING, STRING>, dataChange: BOOLEAN>"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A view's rows were taken in up to a Delta version of its table and an event_timestamp (aware, UTC)."""
+
+    view: str
+    table_version: int
+    as_of: datetime
+    rows_ahead: bool
+    written_at: datetime
+
+
+def online_store_id(feast: FeatureStore) -> str:
+    """Tells online stores apart: what was taken into one says nothing of another."""
+    config = feast.config.online_store
+    place = getattr(config, "path", None) or getattr(config, "connection_string", "")
+    return hashlib.sha256(f"{config.type}|{place}".encode()).hexdigest()[:16]
+
+
+def read_progress(store: TableStore, feast: FeatureStore) -> dict[str, Progress]:
+    """Progress by view; empty where the online store was emptied or restored to another state since."""
+    rows = store.read(MATERIALISED).where(F.col("online_store") == online_store_id(feast)).collect()
+    progress = {
+        r.view: Progress(r.view, r.table_version, _utc(r.as_of), r.rows_ahead, _utc(r.written_at)) for r in rows
+    }
+    newest = max((p.written_at for p in progress.values()), default=None)
+    if newest is None or _read_mark(feast) != newest.isoformat():
+        return {}
+    return {
+        view.name: progress[view.name]
+        for view in feast.list_batch_feature_views()
+        # A view that was deleted and came back (a rollback) lost its online rows meanwhile.
+        if view.name in progress and progress[view.name].written_at >= _utc(view.created_timestamp)
+    }
+
+
+def write_progress(store: TableStore, feast: FeatureStore, done: list[Progress]) -> None:
+    """Record progress in the home, then its mark in the online store: a crash between them repeats the work."""
+    online = online_store_id(feast)
+    rows = [(p.view, online, p.table_version, p.as_of, p.rows_ahead, p.written_at) for p in done]
+    store.upsert(store.spark.createDataFrame(rows, MATERIALISED.ddl), MATERIALISED)
+    mark = Value(string_list_val=StringList(val=[max(p.written_at for p in done).isoformat()]))
+    now = datetime.now(UTC)
+    view = feast.get_feature_view(USER_CONSENT.name)
+    feast._get_provider().online_write_batch(feast.config, view, [(_MARK, {"purposes": mark}, now, now)], None)
+
+
+def _read_mark(feast: FeatureStore) -> str | None:
+    view = feast.get_feature_view(USER_CONSENT.name)
+    [(_, values)] = feast._get_provider().online_read(feast.config, view, [_MARK], ["purposes"])
+    if not values or not values["purposes"].string_list_val.val:
+        return None
+    return str(values["purposes"].string_list_val.val[0])
+
+
+def touched_keys(
+    store: TableStore, view: FeatureView, key: str, since: Progress, version: int, as_of: datetime
+) -> DataFrame | None:
+    """Keys with rows added since, or whose time has come since; None where Delta's log no longer tells."""
+    source = view.batch_source
+    assert isinstance(source, DeltaSource)
+    table, spark = source.declared_table, store.spark
+    try:
+        files = _files_added(store, table, source.partition, since.table_version, version)
+        # Keys alone are read, so rows that were deleted meanwhile do no harm: the winner is looked up in the table.
+        reader = spark.read.option("recursiveFileLookup", "true")
+        keys = reader.parquet(*files).select(key) if files else spark.createDataFrame([], f"{key} string")
+    except AnalysisException as error:
+        if error.getCondition() == "PATH_NOT_FOUND":
+            return None
+        raise
+    if since.rows_ahead:
+        ahead = F.col("event_timestamp").between(F.lit(since.as_of), F.lit(as_of))
+        keys = keys.union(partition_rows(store, source, version).where(ahead).select(key))
+    return keys.distinct()
+
+
+def partition_rows(store: TableStore, source: DeltaSource, version: int) -> DataFrame:
+    """The history rows of a source at a version of its table."""
+    rows = store.read_version(source.declared_table, version)
+    for column, value in source.partition.items():
+        rows = rows.where(F.col(column) == value)
+    return rows
+
+
+def _files_added(
+    store: TableStore, table: Table, partition: dict[str, str], after: int, until: int
+) -> list[str]:
+    location = store.location(table)
+    logs = [f"{location}/_delta_log/{v:020d}.json" for v in range(after + 1, until + 1)]
+    if not logs:
+        return []
+    added = store.spark.read.schema(_LOG_SCHEMA).json(logs).where("add.dataChange").select("add.*")
+    for column, value in partition.items():
+        added = added.where(F.col("partitionValues")[column] == value)
+    return [f"{location}/{unquote(row.path)}" for row in added.select("path").collect()]
+
+
+def _utc(value: datetime) -> datetime:
+    # Both pyspark and Feast hand out naive times: pyspark's are local, Feast's are UTC and aware already.
+    return value.astimezone(UTC)
