@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pipelines.spark import spark_session
+from pipelines.spark import spark_session, tune_for_small_tables
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -36,6 +36,7 @@ def spark_settings(tmp_path_factory: pytest.TempPathFactory) -> SparkSettings:
 @pytest.fixture(scope="session")
 def spark(spark_settings: SparkSettings) -> Iterator[SparkSession]:
     session = spark_session(spark_settings, "tests")
+    tune_for_small_tables(session)
     yield session
     session.stop()
 

@@ -47,9 +47,7 @@ def local_jars(cache_dir: Path) -> list[Path]:
     wanted = [jars_dir(cache_dir) / f"{name}-{number}.jar" for name, number in artefacts().items()]
     for jar in wanted:
         if not jar.is_file():
-            raise DeltaJarsError(
-                f"Delta's jar {jar.name} is not in {jar.parent}; run `make setup` to fetch it."
-            )
+            raise DeltaJarsError(f"Delta's jar {jar.name} is not in {jar.parent}; run `make setup` to fetch it.")
     return wanted
 
 
@@ -127,9 +125,7 @@ def _pyspark_jars() -> Path:
 def _reason(output: str) -> str:
     """The line of Ivy's report that says most, without its decoration."""
     lines = [line.strip(": \t") for line in output.splitlines()]
-    telling = [
-        line for line in lines if any(w in line.lower() for w in ("host ", "refused", "error", "not found"))
-    ]
+    telling = [line for line in lines if any(w in line.lower() for w in ("host ", "refused", "error", "not found"))]
     return (telling or [line for line in lines if line] or ["no reason given"])[0]
 
 
