@@ -47,9 +47,16 @@ class TableStore:
 
     def version(self, table: Table) -> int | None:
         """The newest Delta version, None where the table does not exist yet."""
-        if not self.exists(table):
+        # A listing of the log instead of DESCRIBE HISTORY, which is a Spark job of a second.
+        jvm, log = self.spark._jvm, self.location(table) + "/_delta_log"
+        assert jvm is not None
+        path = jvm.org.apache.hadoop.fs.Path(log)
+        files = path.getFileSystem(self.spark._jsc.hadoopConfiguration())
+        if not files.exists(path):
             return None
-        return int(DeltaTable.forPath(self.spark, self.location(table)).history(1).collect()[0]["version"])
+        names = [str(status.getPath().getName()) for status in files.listStatus(path)]
+        commits = [int(name.removesuffix(".json")) for name in names if name.endswith(".json") and name[:20].isdigit()]
+        return max(commits, default=None)
 
     def read_version(self, table: Table, version: int) -> DataFrame:
         """All rows as they were at a version: several reads of a job see the same rows."""

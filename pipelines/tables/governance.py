@@ -40,7 +40,7 @@ PROGRESS = Table(
 MATERIALISED = Table(
     name="materialised",
     layer="governance",
-    comment="How far each feature view was taken into each online store.",
+    comment="How far each feature view was taken into each online store; the newest row holds.",
     columns=(
         Column("view", "string", "feature view"),
         Column("online_store", "string", "hash of the online store's type and place"),
@@ -49,7 +49,7 @@ MATERIALISED = Table(
         Column("rows_ahead", "boolean", "that version held rows with an event_timestamp after as_of"),
         Column("written_at", "timestamp", "UTC wall clock"),
     ),
-    keys=("view", "online_store"),
+    keys=("view", "online_store", "written_at"),
 )
 
 RUN_REPORT = Table(
