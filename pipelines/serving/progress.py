@@ -47,7 +47,8 @@ def read_progress(store: TableStore, feast: FeatureStore) -> dict[str, Progress]
     """Progress by view; empty where the online store was emptied or restored to another state since."""
     rows = store.read(MATERIALISED).where(F.col("online_store") == online_store_id(feast)).collect()
     progress = {
-        r.view: Progress(r.view, r.table_version, _utc(r.as_of), r.rows_ahead, _utc(r.written_at)) for r in rows
+        r.view: Progress(r.view, r.table_version, _utc(r.as_of), r.rows_ahead, _utc(r.written_at))
+        for r in sorted(rows, key=lambda r: r.written_at)
     }
     newest = max((p.written_at for p in progress.values()), default=None)
     if newest is None or _read_mark(feast) != newest.isoformat():
@@ -64,8 +65,9 @@ def write_progress(store: TableStore, feast: FeatureStore, done: list[Progress])
     """Record progress in the home, then its mark in the online store: a crash between them repeats the work."""
     online = online_store_id(feast)
     rows = [(p.view, online, p.table_version, p.as_of, p.rows_ahead, p.written_at) for p in done]
-    store.upsert(store.spark.createDataFrame(rows, MATERIALISED.ddl), MATERIALISED)
-    mark = Value(string_list_val=StringList(val=[max(p.written_at for p in done).isoformat()]))
+    newest = max(p.written_at for p in done).isoformat()
+    store.append_once(store.spark.createDataFrame(rows, MATERIALISED.ddl).coalesce(1), MATERIALISED, f"{online}/{newest}")
+    mark = Value(string_list_val=StringList(val=[newest]))
     now = datetime.now(UTC)
     view = feast.get_feature_view(USER_CONSENT.name)
     feast._get_provider().online_write_batch(feast.config, view, [(_MARK, {"purposes": mark}, now, now)], None)

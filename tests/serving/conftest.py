@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,6 +58,7 @@ def home(tmp_path: Path, spark: SparkSession) -> Home:
     return Home(tmp_path / "home", spark)
 
 
-@pytest.fixture
-def make_home(tmp_path: Path, spark: SparkSession) -> Callable[..., Home]:
-    return lambda **settings: Home(tmp_path / "home", spark, **settings)
+@pytest.fixture(scope="module")
+def standing_home(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Home:
+    """For tests that only read: one home for a whole module."""
+    return Home(tmp_path_factory.mktemp("standing") / "home", spark)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import io
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from rich.console import Console
 
 from pipelines.errors import UnknownReleaseError, UnknownServiceError, UnknownUserError
 from pipelines.serving.materialise import materialise
 from pipelines.serving.online import read_features
-from pipelines.serving.repo import apply
+from pipelines.serving.render import render_features
+from pipelines.serving.repo import apply, feature_store
+from pipelines.settings import PROJECT_ROOT
 from pipelines.tables.features import PRODUCT_ACTIVITY, USER_ACTIVITY, USER_VISUAL_INTEREST
 from pipelines.tables.sources import CONSENTS, IDENTITIES
 
@@ -44,8 +50,7 @@ def consent(user: str, granted: bool, since: datetime, until: datetime | None = 
     }
 
 
-@pytest.fixture
-def shop(home: Home) -> Home:
+def furnish(home: Home) -> Home:
     """ann consents, bob says nothing (the default denies); both have been active."""
     home.write(CONSENTS, consent("ann", True, DAY - ONE_DAY))
     home.write(USER_ACTIVITY, activity("ann", DAY, 3), activity("bob", DAY, 7))
@@ -57,26 +62,29 @@ def shop(home: Home) -> Home:
     return home
 
 
+@pytest.fixture
+def shop(home: Home) -> Home:
+    return furnish(home)
+
+
+@pytest.fixture(scope="module")
+def standing(standing_home: Home) -> Home:
+    """Materialised at DAY; tests only read it."""
+    home = furnish(standing_home)
+    link = {"identifier_type": "device", "identifier": "device:d1", "user_id": "bob", "linked_at": DAY - ONE_DAY}
+    home.write(IDENTITIES, link)
+    home.write(USER_ACTIVITY, activity("device:d1", DAY, 2))
+    materialise(home.store, home.run(DAY))
+    return home
+
+
 def written(home: Home, at: datetime) -> dict[str, float]:
     report = materialise(home.store, home.run(at))
     return {f.subject: f.value for f in report.figures if f.measure == "rows_written" and f.value}  # type: ignore[misc]
 
 
-def statuses(home: Home, user: str, service: str = "recommendation") -> dict[str, set[str]]:
-    found: dict[str, set[str]] = {}
-    for feature in read_features(home.settings, user, service).features:
-        found.setdefault(feature.view.split("_personalisation")[0], set()).add(feature.status)
-    return found
-
-
-def test_values_and_statuses_of_a_user(shop: Home) -> None:
-    assert written(shop, DAY) == {
-        "user_activity_personalisation": 1 + 1,  # bob's row, without its values
-        "user_visual_interest_personalisation_tiny_clip_1": 1,
-        "product_activity": 1,
-        "user_consent": 2,
-    }
-    found = read_features(shop.settings, "ann")
+def test_values_and_statuses_of_a_user(standing: Home) -> None:
+    found = read_features(standing.settings, "ann")
     assert (found.service, found.release, found.purpose) == ("recommendation", "r1", "personalisation")
     assert found.consents == ["personalisation"]
     assert found.value("user_activity", "views_7d") == 3
@@ -86,120 +94,116 @@ def test_values_and_statuses_of_a_user(shop: Home) -> None:
     views = by_name["user_activity_personalisation", "views_7d"]
     assert (views.status, views.event_timestamp) == ("present", DAY)
     assert by_name["user_activity_personalisation", "clicks_7d"].status == "null"
-    assert statuses(shop, "ann")["user_fused"] == {"not_found"}
+    assert {f.status for f in found.features if f.view.startswith("user_fused")} == {"not_found"}
 
 
-def test_a_user_without_consent_gets_nothing_and_has_nothing_online(shop: Home) -> None:
-    written(shop, DAY)
-    found = read_features(shop.settings, "bob")
-    assert {f.status for f in found.features} == {"no_consent"}
-    assert all(f.value is None for f in found.features)
+def test_a_user_without_consent_gets_nothing(standing: Home) -> None:
+    found = read_features(standing.settings, "bob")
+    assert {(f.status, f.value) for f in found.features} == {("no_consent", None)}
     assert found.consents == []
 
 
-def test_nothing_new_writes_nothing(shop: Home) -> None:
-    written(shop, DAY)
+def test_a_linked_device_is_bound_by_its_user(standing: Home) -> None:
+    found = read_features(standing.settings, "d1", kind="device")
+    assert {f.status for f in found.features} == {"no_consent"}
+
+
+def test_plain_feast_reads_the_same_values_and_none_without_consent(standing: Home) -> None:
+    assert by_plain_feast(standing, "ann") == 3
+    assert by_plain_feast(standing, "bob") is None
+
+
+def test_products_need_no_consent(standing: Home) -> None:
+    found = read_features(standing.settings, "p1", "product_ranking")
+    assert found.value("product_activity", "views_7d") == 11
+    assert found.value("product_activity", "price") == 9.5
+    with pytest.raises(UnknownUserError, match="product 'p9'"):
+        read_features(standing.settings, "p9", "product_ranking")
+
+
+def test_what_does_not_exist_is_said(standing: Home) -> None:
+    with pytest.raises(UnknownUserError, match="user 'nobody'"):
+        read_features(standing.settings, "nobody")
+    with pytest.raises(UnknownServiceError, match="marketing_r1"):
+        read_features(standing.settings, "ann", "churn")
+    with pytest.raises(UnknownReleaseError, match="live: r1"):
+        read_features(standing.settings, "ann", "risk", release="r9")
+    named = read_features(standing.settings, "ann", "risk_r1")
+    assert read_features(standing.settings, "ann", "risk", release="r1") == named
+
+
+def test_reading_needs_no_pyspark(standing: Home) -> None:
+    program = """
+import sys
+sys.modules["pyspark"] = sys.modules["torch"] = sys.modules["mlflow"] = None
+from pipelines.settings import load_settings
+from pipelines.serving.online import read_features
+print(read_features(load_settings(home=sys.argv[1]), "ann").value("user_activity", "views_7d"))
+"""
+    command = [sys.executable, "-c", program, standing.settings.home]
+    done = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "3"), done.stderr
+
+
+def test_people_see_every_feature_and_its_status(standing: Home) -> None:
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(render_features(read_features(standing.settings, "ann")))
+    text = console.export_text()
+    assert "release r1" in text
+    assert "[0.600, 0.800, 0.000, 0.000]" in text
+    assert "not_found" in text
+
+
+def test_only_what_is_new_is_written_and_corrections_arrive(shop: Home) -> None:
+    everything = written(shop, DAY)
+    assert everything == {
+        "user_activity_personalisation": 2,  # bob's row without its values
+        "user_visual_interest_personalisation_tiny_clip_1": 1,
+        "product_activity": 1,
+        "user_consent": 2,
+    }
     assert written(shop, DAY) == {}
-    assert written(shop, DAY + ONE_DAY) == {}
-
-
-def test_only_touched_users_are_written_and_a_correction_of_the_same_day_arrives(shop: Home) -> None:
-    shop.write(CONSENTS, consent("cid", True, DAY - ONE_DAY))
-    shop.write(USER_ACTIVITY, activity("cid", DAY, 1))
-    written(shop, DAY)
     later = DAY + timedelta(hours=5)
-    shop.write(USER_ACTIVITY, activity("ann", DAY, 4, created=later))
+    # The same day again, known better; and an older day, which changes the past only.
+    shop.write(USER_ACTIVITY, activity("ann", DAY, 4, created=later), activity("ann", DAY - ONE_DAY, 99, created=later))
+    # And one that is not yet true.
+    shop.write(USER_ACTIVITY, activity("ann", DAY + ONE_DAY, 8))
     assert written(shop, later) == {"user_activity_personalisation": 1}
     assert read_features(shop.settings, "ann").value("user_activity", "views_7d") == 4
-    # A correction of an older day changes the past only.
-    shop.write(USER_ACTIVITY, activity("ann", DAY - ONE_DAY, 99, created=later))
-    written(shop, later)
-    assert read_features(shop.settings, "ann").value("user_activity", "views_7d") == 4
-
-
-def test_rows_ahead_of_the_run_wait_for_their_time(shop: Home) -> None:
-    shop.write(USER_ACTIVITY, activity("ann", DAY + ONE_DAY, 8))
-    written(shop, DAY)
-    assert read_features(shop.settings, "ann").value("user_activity", "views_7d") == 3
     assert written(shop, DAY + ONE_DAY) == {"user_activity_personalisation": 1}
     assert read_features(shop.settings, "ann").value("user_activity", "views_7d") == 8
 
 
 def test_withdrawn_consent_wipes_and_granting_again_restores(shop: Home) -> None:
-    written(shop, DAY)
+    everything = written(shop, DAY)
     withdrawal, return_ = DAY + ONE_DAY, DAY + 2 * ONE_DAY
-    shop.store.replace_where(
-        shop.store.spark.createDataFrame(
-            [tuple(r[c] for c in CONSENTS.column_names) for r in (
-                consent("ann", True, DAY - ONE_DAY, withdrawal),
-                consent("ann", False, withdrawal, return_),
-                consent("ann", True, return_),
-            )],
-            CONSENTS.ddl,
-        ),
-        CONSENTS,
-        "user_id = 'ann'",
-    )  # fmt: skip
+    versions = (
+        consent("ann", True, DAY - ONE_DAY, withdrawal),
+        consent("ann", False, withdrawal, return_),
+        consent("ann", True, return_),
+    )
+    rows = [tuple(version[c] for c in CONSENTS.column_names) for version in versions]
+    frame = shop.store.spark.createDataFrame(rows, CONSENTS.ddl)
+    shop.store.replace_where(frame, CONSENTS, "user_id = 'ann'")
     assert written(shop, withdrawal) == {
         "user_consent": 1,
         "user_activity_personalisation": 1,
         "user_visual_interest_personalisation_tiny_clip_1": 1,
     }
     assert {f.status for f in read_features(shop.settings, "ann").features} == {"no_consent"}
-    assert stored_values(shop, "ann") == {"views_7d": None}
-    written(shop, return_)
-    assert read_features(shop.settings, "ann").value("user_activity", "views_7d") == 3
-
-
-def stored_values(home: Home, user: str) -> dict[str, Any]:
-    """What plain Feast would hand out."""
-    from pipelines.serving.repo import feature_store
-
-    feast = feature_store(home.settings, offline=False)
-    answer = feast.get_online_features(
-        features=["user_activity_personalisation:views_7d"], entity_rows=[{"user_id": user}]
-    ).to_dict()
-    return {"views_7d": answer["views_7d"][0]}
-
-
-def test_plain_feast_reads_the_same(shop: Home) -> None:
-    written(shop, DAY)
-    assert stored_values(shop, "ann") == {"views_7d": 3}
-    assert stored_values(shop, "bob") == {"views_7d": None}
-
-
-def test_a_linked_device_is_bound_by_its_user(shop: Home) -> None:
-    link = {"identifier_type": "device", "identifier": "device:d1", "user_id": "bob", "linked_at": DAY - ONE_DAY}
-    shop.write(IDENTITIES, link)
-    shop.write(USER_ACTIVITY, activity("device:d1", DAY, 2))
-    written(shop, DAY)
-    assert {f.status for f in read_features(shop.settings, "d1", kind="device").features} == {"no_consent"}
-
-
-def test_products_need_no_consent(shop: Home) -> None:
-    written(shop, DAY)
-    found = read_features(shop.settings, "p1", "product_ranking")
-    assert found.value("product_activity", "views_7d") == 11
-    assert found.value("product_activity", "price") == 9.5
-    with pytest.raises(UnknownUserError, match="product 'p9'"):
-        read_features(shop.settings, "p9", "product_ranking")
-
-
-def test_what_does_not_exist_is_said(shop: Home) -> None:
-    written(shop, DAY)
-    with pytest.raises(UnknownUserError, match="user 'nobody'"):
-        read_features(shop.settings, "nobody")
-    with pytest.raises(UnknownServiceError, match="marketing_r1"):
-        read_features(shop.settings, "ann", "churn")
-    with pytest.raises(UnknownReleaseError, match="live: r1"):
-        read_features(shop.settings, "ann", "risk", release="r9")
-    assert read_features(shop.settings, "ann", "risk", release="r1") == read_features(shop.settings, "ann", "risk_r1")
-
-
-def test_an_emptied_online_store_is_filled_again(shop: Home) -> None:
-    everything = written(shop, DAY)
+    assert by_plain_feast(shop, "ann") is None
+    # An emptied online store is filled again, with the consent that was given anew.
     folder = shop.settings.local_home
     assert folder is not None
     (folder / "feast" / "online.db").unlink()
-    apply(shop.settings, shop.run(DAY))
-    assert written(shop, DAY) == everything
+    apply(shop.settings, shop.run(return_))
+    assert written(shop, return_) == everything
+    assert read_features(shop.settings, "ann").value("user_activity", "views_7d") == 3
+
+
+def by_plain_feast(home: Home, user: str) -> int | None:
+    answer = feature_store(home.settings, offline=False).get_online_features(
+        features=["user_activity_personalisation:views_7d"], entity_rows=[{"user_id": user}]
+    )
+    views: int | None = answer.to_dict()["views_7d"][0]
+    return views

@@ -1,0 +1,124 @@
+"""The entity frame: whose features are wanted, as of which moment, with labels and whatever else the file holds."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+
+from pipelines.errors import EntityFrameError
+from pipelines.identity.subject_keys import USER, subject_key
+from pipelines.settings import Settings
+
+TIMESTAMP = "event_timestamp"
+_UTC_MICROS = pa.timestamp("us", tz="UTC")
+# Ids as text: a CSV's "007" is not 7.
+_AS_TEXT = {name: pa.string() for name in ("user_id", "product_id", TIMESTAMP)}
+
+
+@dataclass(frozen=True)
+class EntityFrame:
+    """Rows as given, `event_timestamp` as UTC microseconds; beside them each row's join key.
+
+    `keys` is dictionary-encoded text of the same length and order as `rows`.
+    """
+
+    rows: pa.Table
+    keys: pa.Array
+    join_key: str
+    checksum: str
+
+
+def require_entities(path: Path) -> None:
+    """Raises EntityFrameError where the file is missing or of another format; reads nothing yet."""
+    if not path.is_file():
+        raise EntityFrameError(f"no entity file at {path}; give a Parquet or CSV file with user_id and {TIMESTAMP}")
+    require_format(path, "entity file")
+
+
+def require_format(path: Path, what: str) -> None:
+    """Raises EntityFrameError unless the name ends in .parquet or .csv."""
+    if path.suffix.lower() not in {".parquet", ".csv"}:
+        raise EntityFrameError(f"{what} {path}: expected a name ending in .parquet or .csv, found '{path.suffix}'")
+
+
+def read_entities(path: Path, join_key: str, settings: Settings) -> EntityFrame:
+    """Read and check an entity file; user ids pass through the identity seam for the join.
+
+    Timestamps without offset are taken as UTC. Raises EntityFrameError saying which column or row is at fault.
+    """
+    require_entities(path)
+    table = _read(path)
+    for column in (join_key, TIMESTAMP):
+        if column not in table.column_names:
+            raise EntityFrameError(
+                f"entity file {path} has no column '{column}'; found: {', '.join(table.column_names) or 'none'}. "
+                f"Add it: every row needs an id and the moment its features are wanted for"
+            )
+    if not table.num_rows:
+        raise EntityFrameError(f"entity file {path} has no rows; give at least one {join_key} and {TIMESTAMP}")
+    instants = _instants(table.column(TIMESTAMP), path)
+    rows = table.set_column(table.schema.get_field_index(TIMESTAMP), TIMESTAMP, instants)
+    ids = _ids(table.column(join_key), path, join_key).dictionary_encode()
+    if join_key == "user_id":
+        keyed = [subject_key(USER, value, settings) for value in ids.dictionary.to_pylist()]
+        ids = pa.DictionaryArray.from_arrays(ids.indices, pa.array(keyed, pa.string()))
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return EntityFrame(rows, ids, join_key, f"sha256:{digest}")
+
+
+def _read(path: Path) -> pa.Table:
+    try:
+        if path.suffix.lower() == ".parquet":
+            return pq.read_table(path, partitioning=None)
+        return pa_csv.read_csv(path, convert_options=pa_csv.ConvertOptions(column_types=_AS_TEXT))
+    except pa.ArrowInvalid as error:
+        reason = str(error).splitlines()[0]
+        raise EntityFrameError(f"entity file {path} cannot be read: {reason}. Write it anew") from error
+
+
+def _ids(column: pa.ChunkedArray, path: Path, name: str) -> pa.Array:
+    kind = column.type
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_integer(kind)):
+        raise EntityFrameError(f"entity file {path}: '{name}' must be text or whole numbers, found {kind}")
+    texts = column.cast(pa.string()).combine_chunks()
+    _require_all(pc.not_equal(pc.fill_null(texts, ""), ""), path, f"'{name}' is empty", texts)
+    return texts
+
+
+def _instants(column: pa.ChunkedArray, path: Path) -> pa.Array:
+    """Aware UTC microseconds; finer fractions are cut off, which can hide a feature but never leak one."""
+    kind = column.type
+    given = column.combine_chunks()
+    if pa.types.is_timestamp(kind):
+        # In Arrow a naive timestamp counts from the epoch just as an aware one does: reading it as UTC is a relabelling.
+        found = given.cast(pa.timestamp(kind.unit, tz="UTC")) if kind.tz is None else given
+        found = pc.floor_temporal(found, unit="microsecond") if kind.unit == "ns" else found
+        instants = found.cast(_UTC_MICROS, safe=False)
+    elif pa.types.is_date(kind):
+        instants = given.cast(pa.timestamp("us")).cast(_UTC_MICROS)
+    elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        parsed = pd.to_datetime(given.to_pandas(), utc=True, format="ISO8601", errors="coerce")
+        instants = pa.Array.from_pandas(parsed.dt.floor("us")).cast(_UTC_MICROS, safe=False)
+    else:
+        raise EntityFrameError(
+            f"entity file {path}: '{TIMESTAMP}' must be timestamps or ISO 8601 text, found {kind}; convert it"
+        )
+    _require_all(instants.is_valid(), path, f"'{TIMESTAMP}' is no ISO 8601 instant", given)
+    return instants
+
+
+def _require_all(good: pa.Array, path: Path, fault: str, values: pa.Array) -> None:
+    bad = pc.indices_nonzero(pc.invert(good))
+    if len(bad):
+        row = bad[0].as_py()
+        raise EntityFrameError(
+            f"entity file {path}: in {len(bad)} rows {fault}, first in row {row + 1}: {values[row].as_py()!r}; "
+            f"correct or leave out these rows"
+        )

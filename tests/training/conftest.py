@@ -1,0 +1,64 @@
+"""A home with hand-made releases and histories."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from encoders.spec import EncoderSpec
+from pipelines.delta import TableStore
+from pipelines.governance.runs import Run
+from pipelines.releases.manifest import Release
+from pipelines.releases.pin import write_pin
+from pipelines.settings import Settings
+from pipelines.tables.schema import Table
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+def tiny_release(name: str, clip_version: str = "1") -> Release:
+    def spec(encoder: str, version: str, *modalities: str) -> EncoderSpec:
+        return EncoderSpec(encoder, version, f"test:{encoder}", modalities, 4, "sha256:0", "Apache-2.0")
+
+    return Release(name, spec("tiny-clip", clip_version, "image", "text"), spec("tiny-e5", "1", "text"))
+
+
+class Home:
+    """Settings, tables and runs of a home under test."""
+
+    def __init__(self, folder: Path, spark: SparkSession, **settings: Any) -> None:
+        self.settings = Settings(home=str(folder), **settings)
+        self.releases = [tiny_release("r1")]
+        write_pin(self.settings, self.releases, "r1")
+        self.store = TableStore(spark, self.settings)
+        self._writes = 0
+
+    def write(self, table: Table, *rows: dict[str, Any]) -> None:
+        """Append rows in one commit; columns that are not given are null, except the encoder's and written_at."""
+        self._writes += 1
+        standing = {"written_at": datetime.now(UTC)}
+        if table.depends_on:
+            standing["encoder"], standing["encoder_version"] = self.releases[0].encoder_for(table.depends_on)
+        complete = [{c: row.get(c, standing.get(c)) for c in table.column_names} for row in rows]
+        values = [tuple(row.values()) for row in complete]
+        frame = self.store.spark.createDataFrame(values, table.ddl)
+        self.store.append_once(frame, table, f"test/{self._writes}")
+
+    def run(self, as_of: datetime) -> Run:
+        self._writes += 1
+        return Run(self.settings, as_of, f"run{self._writes}")
+
+
+@pytest.fixture
+def home(tmp_path: Path, spark: SparkSession) -> Home:
+    return Home(tmp_path / "home", spark)
+
+
+@pytest.fixture(scope="module")
+def standing_home(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Home:
+    """For tests that only read: one home for a whole module."""
+    return Home(tmp_path_factory.mktemp("standing") / "home", spark)
