@@ -13,6 +13,7 @@ from pipelines.delta import TableStore
 from pipelines.features.changes import device_links, dirty_subject_days, dirty_users
 from pipelines.features.daily import build_daily
 from pipelines.features.products import build_product_activity
+from pipelines.features.recent_actions import build_recent_actions
 from pipelines.features.recent_products import build_recent_products
 from pipelines.features.scalars import build_scalars, expiring_users
 from pipelines.governance.progress import Batch, finish, pending_batches, start
@@ -22,6 +23,7 @@ from pipelines.tables.features import (
     PRODUCT_VECTORS,
     USER_DAILY,
     USER_FUSED,
+    USER_RECENT_ACTIONS,
     USER_RECENT_PRODUCTS,
     USER_TILES,
 )
@@ -32,8 +34,9 @@ if TYPE_CHECKING:
 JOB = "features"
 
 
-def build_features(store: TableStore, run: Run, release: Release) -> StepReport:
-    """Bring every feature table up to the run's time. With nothing new it touches no table.
+def build_features(store: TableStore, run: Run, release: Release | None) -> StepReport:
+    """Bring every feature table up to the run's time; without a release, those that need no encoder.
+    With nothing new it touches no table.
 
     A batch that was cut off is resumed as it was begun; each of its writes happens once.
     """
@@ -45,7 +48,7 @@ def build_features(store: TableStore, run: Run, release: Release) -> StepReport:
     return report
 
 
-def _build(store: TableStore, batch: Batch, release: Release, report: StepReport) -> None:
+def _build(store: TableStore, batch: Batch, release: Release | None, report: StepReport) -> None:
     days = dirty_subject_days(store, batch).persist()
     users = dirty_users(store, batch, days).persist()
 
@@ -57,8 +60,10 @@ def _build(store: TableStore, batch: Batch, release: Release, report: StepReport
         report.add(part, "seconds", time.perf_counter() - started)
 
     timed(USER_DAILY.name, lambda: build_daily(store, days))
+    timed(USER_RECENT_ACTIONS.name, lambda: build_recent_actions(store, days))
     build_scalar_histories(store, batch, days, users, timed)
-    build_vector_histories(store, batch, release, days, users, timed)
+    if release is not None:
+        build_vector_histories(store, batch, release, days, users, timed)
     report.add(None, "users_touched", users.count())
     days.unpersist()
     users.unpersist()

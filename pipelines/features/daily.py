@@ -33,7 +33,9 @@ def build_daily(store: TableStore, dirty_days: DataFrame) -> int:
     old = store.read(USER_DAILY).where(F.col("day").isin(days))
     kept = old.join(dirty_days, ["subject_id", "day"], "left_anti")
     literals = ", ".join(f"DATE'{day}'" for day in days)
-    store.replace_where(kept.unionByName(store.conform(new, USER_DAILY)), USER_DAILY, f"day IN ({literals})")
+    # One file per day, however many tasks there are.
+    rows_of_days = kept.unionByName(store.conform(new, USER_DAILY)).repartition("day")
+    store.replace_where(rows_of_days, USER_DAILY, f"day IN ({literals})")
     rows = new.count()
     new.unpersist()
     return rows
