@@ -26,7 +26,7 @@ from scipy import sparse
 
 from pipelines.features.interest_rows import list_array
 from pipelines.features.interests import interests
-from pipelines.features.steps import ALWAYS, NEVER, Steps, published_rows, steps
+from pipelines.features.steps import ALWAYS, NEVER, bases, published_rows, step_weights
 from pipelines.features.vectors import VectorMatrix, vectors_of
 from pipelines.governance.progress import Batch
 from pipelines.settings import load_settings
@@ -152,16 +152,11 @@ def _on_spark(spark: SparkSession, folder: Path) -> None:
         "content_id",
         *((F.col(f"weight_{h}d") * F.pow(F.lit(2.0), -age / h)).alias(f"weight_{h}d") for h in HALF_LIVES_DAYS),
         F.lit(False).alias("reset"),
+        F.lit(False).alias("quiet"),
         "available_at",
     )
-    none = spark.createDataFrame([], _PUBLISHED)
-    rows = interests(Steps(weights, none), _matrix(spark, folder, tiles), BATCH)
+    rows = interests(weights, None, _matrix(spark, folder, tiles), BATCH)
     rows.write.mode("overwrite").parquet(str(folder / "published"))
-
-
-_PUBLISHED = "user_id string, purpose string, day date, created_at timestamp, is_base boolean, " + ", ".join(
-    f"mean_{h}d array<float>, weight_{h}d double" for h in HALF_LIVES_DAYS
-)
 
 
 def _increment(spark: SparkSession, folder: Path, share: float) -> None:
@@ -174,8 +169,10 @@ def _increment(spark: SparkSession, folder: Path, share: float) -> None:
         {"linked_from": F.lit(ALWAYS), "linked_until": F.lit(NEVER), "link_known_at": F.lit(None).cast("timestamp")}
     )
     history = spark.read.parquet(str(folder / "published"))
-    published = published_rows(history, users, PURPOSES, FIRST)
-    rows = interests(steps(tiles, members, published, PURPOSES, day), _matrix(spark, folder, tiles), BATCH)
+    last = bases(history, users)
+    published = published_rows(history, users, last, PURPOSES)
+    weights = step_weights(tiles, members, None, last, PURPOSES)
+    rows = interests(weights, published, _matrix(spark, folder, tiles), BATCH)
     rows.write.mode("overwrite").parquet(str(folder / "increment"))
 
 

@@ -24,9 +24,9 @@ from pyspark.sql import functions as F
 
 from pipelines.delta import TableStore
 from pipelines.features.arrivals import with_late_vectors
-from pipelines.features.fused_rows import PUBLISHED, fused_rows
+from pipelines.features.fused_rows import fused_rows
 from pipelines.features.interests import MODALITIES, append_rows, of_encoder
-from pipelines.features.steps import published_rows
+from pipelines.features.steps import bases, published_rows
 from pipelines.features.whole_groups import whole_groups
 from pipelines.governance.progress import Batch
 from pipelines.identity.tombstones import without_erased
@@ -37,7 +37,6 @@ from pipelines.tables.sources import TOMBSTONES
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-_COLUMNS = ("user_id", "purpose", "day", "source", "created_at", "is_base", "vector")
 _SCHEMA = (
     "user_id string, purpose string, vector array<float>, modalities_observed array<string>, "
     "event_timestamp timestamp, created_at timestamp"
@@ -53,6 +52,8 @@ def build_fused(store: TableStore, batch: Batch, release: Release, dirty_users: 
     dirty = without_erased(dirty, store.read(TOMBSTONES), "user_id").persist()
     try:
         rows = _inputs(store, release, dirty)
+        if rows is None:
+            return 0
         fused = rows.repartition("user_id").sortWithinPartitions("user_id", "purpose", "day", "source", "created_at")
         sizes = (release.clip.dimensions, release.review.dimensions)
         made = fused.mapInArrow(_worker(sizes, None if batch.history else batch.as_of), _SCHEMA)
@@ -63,17 +64,19 @@ def build_fused(store: TableStore, batch: Batch, release: Release, dirty_users: 
         dirty.unpersist()
 
 
-def _inputs(store: TableStore, release: Release, dirty: DataFrame) -> DataFrame:
+def _inputs(store: TableStore, release: Release, dirty: DataFrame) -> DataFrame | None:
     """The interests' rows by `source`, in the order of MODALITIES, and the fused rows that stand already."""
-    frames = []
-    for table in (*MODALITIES.values(), USER_FUSED):
-        encoder = release.encoder_for(table.depends_on or "")
-        rows = published_rows(of_encoder(store.read(table), encoder), dirty, USER_FUSED.purposes)
+    frames: list[DataFrame] = []
+    for number, table in enumerate((*MODALITIES.values(), USER_FUSED)):
+        if not store.exists(table):
+            continue
+        history = of_encoder(store.read(table), release.encoder_for(table.depends_on or ""))
+        rows = published_rows(history, dirty, bases(history, dirty), USER_FUSED.purposes)
         vector = F.col("vector" if table is USER_FUSED else "mean_30d").alias("vector")
-        source = F.lit(PUBLISHED if table is USER_FUSED else len(frames)).alias("source")
+        source = F.lit(number).alias("source")
         chosen = rows.where("not is_base") if table is USER_FUSED else rows
         frames.append(chosen.select("user_id", "purpose", "day", source, "created_at", "is_base", vector))
-    return reduce(lambda a, b: a.unionByName(b), frames)
+    return reduce(lambda a, b: a.unionByName(b), frames) if frames else None
 
 
 def _worker(

@@ -35,7 +35,7 @@ def fuse(interests: list[Vectors], observed: list[Bools]) -> tuple[Vectors, Bool
         mixed += np.float32(share) * unit(vectors) * there[:, None]
     blocks = [unit(mixed), unit(interests[REVIEW]) * observed[REVIEW][:, None]]
     fused = unit(np.concatenate(blocks, axis=1))
-    return fused, fused.any(axis=1)
+    return fused, np.asarray(fused.any(axis=1), dtype=bool)
 
 
 def unit(vectors: Vectors) -> Vectors:

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from pipelines.features.kernel import Bools, Floats, Ints, Vectors, decayed_means, run_starts, running_maximum
 from pipelines.tables.features import HALF_LIVES_DAYS
 
+_ONLY_OLD = ("created_at", "is_base")
 DAY_MICROSECONDS = 86_400_000_000
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 # A recomputed value that differs by less is the same value, rounded on another way.
@@ -61,11 +62,14 @@ def interest_rows(rows: pa.Table, vectors: Vectors, as_of: dt.datetime | None) -
     """The rows to publish: user_id, purpose, mean and weight per half-life, event_timestamp, created_at.
 
     `rows` holds whole users, sorted by user_id, purpose and day: weights (day, row of `vectors` or -1, weight_<h>d,
-    reset, available_at) and published rows (created_at, is_base, old_mean_<h>d, old_weight_<h>d).
+    reset, quiet, available_at) and published rows (a struct of created_at, is_base, mean_<h>d, weight_<h>d).
     `as_of` is what created_at becomes; None in a load of history, where it follows the inputs. Rows that equal the
     one in force are left out; a mean is null where nothing is seen any more.
     """
     timeline = Timeline.of(rows)
+    old = rows["published"]
+    for name in ("created_at", "is_base", *(f"{m}_{h}d" for h in HALF_LIVES_DAYS for m in ("mean", "weight"))):
+        rows = rows.append_column(name if name in _ONLY_OLD else f"old_{name}", pc.struct_field(old, name))
     published = _Published.of(rows, timeline)
     resets = _booleans(rows["reset"])
     forgets = np.zeros(len(timeline.day), dtype=bool)
@@ -78,7 +82,9 @@ def interest_rows(rows: pa.Table, vectors: Vectors, as_of: dt.datetime | None) -
         means, weights, changed = _one_half_life(rows, vectors, timeline, published, counts, starts, half_life)
         results.append((means, weights))
         differs |= changed
-    wanted = np.flatnonzero(differs)
+    quiet = np.ones(len(timeline.day), dtype=bool)
+    quiet[timeline.step[~_booleans(rows["quiet"])]] = False
+    wanted = np.flatnonzero(differs & ~quiet)
     created = _created_at(rows, timeline, published, counts, starts, as_of)[wanted]
     key = rows.select(["user_id", "purpose"]).take(timeline.first_row[wanted])
     columns = {"user_id": key["user_id"], "purpose": key["purpose"]}

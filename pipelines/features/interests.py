@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -16,7 +17,16 @@ from pyspark.sql import functions as F
 from pipelines.delta import TableStore
 from pipelines.features.arrivals import with_late_vectors
 from pipelines.features.interest_rows import interest_rows
-from pipelines.features.steps import BASE_DAYS, Steps, last_whole_day, memberships, published_rows, purpose_tiles, steps
+from pipelines.features.steps import (
+    BASE_DAYS,
+    bases,
+    last_whole_day,
+    link_changes,
+    memberships,
+    published_rows,
+    purpose_tiles,
+    step_weights,
+)
 from pipelines.features.subjects import subjects_of
 from pipelines.features.vectors import VectorMatrix, mapped, vectors_of
 from pipelines.features.whole_groups import whole_groups
@@ -49,6 +59,10 @@ MODALITIES = {
 # Of vectors that go back to the JVM at a time.
 BATCH_BYTES = 16 * 2**20
 _MEANS = tuple(name for h in HALF_LIVES_DAYS for name in (f"mean_{h}d", f"weight_{h}d"))
+_PUBLISHED = "created_at: timestamp, is_base: boolean, " + ", ".join(
+    f"mean_{h}d: array<float>, weight_{h}d: double" for h in HALF_LIVES_DAYS
+)
+_KEY = ("user_id", "purpose", "day")
 _WEIGHT_COLUMNS = tuple(f"weight_{h}d" for h in HALF_LIVES_DAYS)
 
 
@@ -66,34 +80,41 @@ def build_interests(store: TableStore, batch: Batch, release: Release, dirty_use
             return dict.fromkeys((t.name for t in MODALITIES.values()), 0)
         members = memberships(subjects_of(store, dirty))
         members = without_erased(members, store.read(TOMBSTONES)).persist()
+        changes = link_changes(members, last_whole_day(batch.as_of)).persist()
+        who = _Touched(dirty, members, None if changes.isEmpty() else changes, first_day)
         return {
-            table.name: _build_table(store, batch, release, (modality, table), (dirty, members), first_day)
+            table.name: _build_table(store, batch, release, modality, table, who)
             for modality, table in MODALITIES.items()
         }
     finally:
         dirty.unpersist()
 
 
-def _build_table(
-    store: TableStore,
-    batch: Batch,
-    release: Release,
-    of: tuple[str, Table],
-    who: tuple[DataFrame, DataFrame],
-    first_day: dt.date,
-) -> int:
-    (modality, table), (dirty, members) = of, who
+@dataclass(frozen=True)
+class _Touched:
+    """Whom a batch touches: dirty users, the subjects they sum, on which days those change, the first dirty day."""
+
+    dirty: DataFrame
+    members: DataFrame
+    changes: DataFrame | None
+    first_day: dt.date
+
+
+def _build_table(store: TableStore, batch: Batch, release: Release, modality: str, table: Table, who: _Touched) -> int:
     encoder = release.encoder_for(table.depends_on or "")
-    last_day = last_whole_day(batch.as_of)
-    tiles = purpose_tiles(store.read(USER_TILES), modality, table, last_day)
-    needed = tiles.join(members.select("subject_id"), "subject_id", "left_semi")
+    tiles = purpose_tiles(store.read(USER_TILES), modality, table, last_whole_day(batch.as_of))
+    needed = tiles.join(who.members.select("subject_id"), "subject_id", "left_semi")
     matrix = vectors_of(store.read(EMBEDDINGS), modality, encoder, needed)
     if matrix is None:
         return 0
-    published = published_rows(
-        of_encoder(store.read(table), encoder), dirty, table.purposes, first_day - dt.timedelta(days=BASE_DAYS)
-    )
-    rows = interests(steps(tiles, members, published, table.purposes, last_day), matrix, batch)
+    last = published = None
+    if store.exists(table):
+        horizon = dt.datetime.combine(who.first_day - dt.timedelta(days=BASE_DAYS), dt.time())
+        recent = of_encoder(store.read(table), encoder).where(F.col("event_timestamp") > F.lit(horizon))
+        last = bases(recent, who.dirty)
+        published = published_rows(recent, who.dirty, last, table.purposes)
+    weights = step_weights(tiles, who.members, who.changes, last, table.purposes)
+    rows = interests(weights, published, matrix, batch)
     rows = rows.withColumns({"encoder": F.lit(encoder[0]), "encoder_version": F.lit(encoder[1])})
     return append_rows(store, rows, table, batch)
 
@@ -114,24 +135,19 @@ def append_rows(store: TableStore, rows: DataFrame, table: Table, batch: Batch) 
     return int(commit["operationMetrics"].get("numOutputRows", 0)) if commit["version"] > before else 0
 
 
-def interests(found: Steps, matrix: VectorMatrix, batch: Batch) -> DataFrame:
+def interests(weights: DataFrame, published: DataFrame | None, matrix: VectorMatrix, batch: Batch) -> DataFrame:
     """Interest rows of the steps: user_id, purpose, means and weights, event_timestamp, created_at.
 
-    Each user's rows come together sorted by day in one task; only scalars and published rows are shuffled.
+    `weights` as of `step_weights`, `published` as of `published_rows` or None. Each user's rows come together sorted
+    by day in one task; only scalars and published rows are shuffled.
     """
-    weights = found.weights.join(matrix.rows, "content_id", "left").select(
-        "user_id",
-        "purpose",
-        "day",
-        F.coalesce("row", F.lit(-1)).alias("row"),
-        *_WEIGHT_COLUMNS,
-        "reset",
-        "available_at",
-    )
-    published = found.published.select(
-        "user_id", "purpose", "day", "created_at", "is_base", *(F.col(m).alias(f"old_{m}") for m in _MEANS)
-    )
-    rows = weights.unionByName(published, allowMissingColumns=True)
+    rows = weights.join(matrix.rows, "content_id", "left").withColumn("row", F.coalesce("row", F.lit(-1)))
+    rows = rows.select(*_KEY, "row", *_WEIGHT_COLUMNS, "reset", "quiet", "available_at")
+    if published is None:
+        rows = rows.withColumn("published", F.lit(None).cast(f"struct<{_PUBLISHED}>"))
+    else:
+        old = published.select(*_KEY, F.struct("created_at", "is_base", *_MEANS).alias("published"))
+        rows = rows.unionByName(old, allowMissingColumns=True)
     ordered = rows.repartition("user_id").sortWithinPartitions("user_id", "purpose", "day")
     means = ", ".join(f"mean_{h}d array<float>, weight_{h}d double" for h in HALF_LIVES_DAYS)
     schema = f"user_id string, purpose string, {means}, event_timestamp timestamp, created_at timestamp"

@@ -2,15 +2,14 @@
 
 A step of (user, purpose) is a day at whose end a row stands: a linked subject has tiles on it, the user's links
 change, or a row was published before. Its weights are the day's tiles, for the sum is carried from the step before.
-Where that does not hold, because links changed or because nothing was published to carry on from, the step gets all
-tiles of the subjects linked at it, decayed to it; such a step is a `reset` if it must forget the sum before it.
+Where links change that does not hold: such a step is a `reset`, gets all tiles of the subjects linked at it, decayed
+to it, and forgets the sum before it. A user without a published row to carry on from is summed from its first tile;
+its steps before `from_day` are `quiet`: they are carried on from, but no rows are made of them.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
-from functools import reduce
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
@@ -26,20 +25,6 @@ ALWAYS, NEVER = dt.date(1000, 1, 1), dt.date(9999, 12, 31)
 # history is scanned for the last sums, and changes no value.
 BASE_DAYS = 64
 WEIGHTS = tuple(f"weight_{h}d" for h in HALF_LIVES_DAYS)
-
-
-@dataclass(frozen=True)
-class Steps:
-    """What a table's rows are computed from.
-
-    `weights`: user_id, purpose, day, content_id, weight_<h>d …, reset, available_at; content_id is null in the
-    marker of a step without weights of its own.
-    `published`: user_id, purpose, day, is_base, and the row's created_at, means and weights: rows that the steps
-    carry on from (is_base), or that may have to be corrected.
-    """
-
-    weights: DataFrame
-    published: DataFrame
 
 
 def last_whole_day(as_of: dt.datetime) -> dt.date:
@@ -69,18 +54,10 @@ def memberships(subjects: DataFrame) -> DataFrame:
 
 
 def link_changes(members: DataFrame, last_day: dt.date) -> DataFrame:
-    """Days at whose end a user's set of subjects differs from the day before: user_id, day, distinct."""
-    days = [
-        members.select("user_id", "from_day", F.col(edge).alias("day")).where(f"{edge} not in ({bounds})")
-        for edge in ("linked_from", "linked_until")
-        for bounds in [f"date'{ALWAYS.isoformat()}', date'{NEVER.isoformat()}'"]
-    ]
-    changes = reduce(lambda a, b: a.unionByName(b), days)
-    return (
-        changes.where((F.col("day") >= F.col("from_day")) & (F.col("day") <= F.lit(last_day)))
-        .select("user_id", "day")
-        .distinct()
-    )
+    """Days at whose end a user's set of subjects differs from the day before: user_id, from_day, day, distinct."""
+    edges = F.explode(F.array("linked_from", "linked_until")).alias("day")
+    days = members.select("user_id", "from_day", edges)
+    return days.where((F.col("day") > F.lit(ALWAYS)) & (F.col("day") <= F.lit(last_day))).distinct()
 
 
 def purpose_tiles(tiles: DataFrame, modality: str, table: Table, last_day: dt.date) -> DataFrame:
@@ -91,80 +68,75 @@ def purpose_tiles(tiles: DataFrame, modality: str, table: Table, last_day: dt.da
     )
 
 
-def published_rows(
-    history: DataFrame, dirty_users: DataFrame, purposes: tuple[str, ...], since: dt.date | None = None
-) -> DataFrame:
+def bases(history: DataFrame, dirty_users: DataFrame) -> DataFrame:
+    """The day of each dirty user's last published row before `from_day`: user_id, purpose, base_day."""
+    rows = history.select("user_id", "purpose", _day_of_row()).join(dirty_users, "user_id")
+    return rows.where("day < from_day").groupBy("user_id", "purpose").agg(F.max("day").alias("base_day"))
+
+
+def published_rows(history: DataFrame, dirty_users: DataFrame, last: DataFrame, purposes: tuple[str, ...]) -> DataFrame:
     """The rows of dirty users from their last one before `from_day` on, with `day` and `is_base`.
 
-    `history` holds the rows of one encoder version. Every version of a row is there; the greatest created_at is the
-    one in force. Rows of days before `since` are not looked at.
+    `history` holds the rows of one encoder version, `last` is as of `bases`. Every version of a row is there; the
+    greatest created_at is the one in force.
     """
-    recent = history.withColumn("day", F.date_sub(F.to_date("event_timestamp"), 1))
-    if since is not None:
-        recent = recent.where(F.col("event_timestamp") > F.lit(dt.datetime.combine(since, dt.time())))
     keys = ["user_id", "purpose"]
-    bases = (
-        recent.select(*keys, "day")
-        .join(dirty_users, "user_id")
-        .where("day < from_day")
-        .groupBy(*keys)
-        .agg(F.max("day").alias("base_day"))
-    )
-    each = F.explode(F.array(*(F.lit(p) for p in purposes))).alias("purpose")
-    wanted = dirty_users.select("user_id", each, "from_day").join(bases, keys, "left")
-    rows = recent.join(wanted, keys).where(F.col("day") >= F.coalesce("base_day", "from_day"))
+    wanted = dirty_users.select("user_id", _each(purposes), "from_day").join(last, keys, "left")
+    rows = history.withColumn("day", _day_of_row()).join(wanted, keys)
+    rows = rows.where(F.col("day") >= F.coalesce("base_day", "from_day"))
     return rows.withColumn("is_base", F.coalesce(F.col("day") == F.col("base_day"), F.lit(False)))
 
 
-def steps(
-    tiles: DataFrame, members: DataFrame, published: DataFrame, purposes: tuple[str, ...], last_day: dt.date
-) -> Steps:
-    """The weights of every step of the members' users from their `from_day` on.
+def step_weights(
+    tiles: DataFrame, members: DataFrame, changes: DataFrame | None, last: DataFrame | None, purposes: tuple[str, ...]
+) -> DataFrame:
+    """The weights of every step: user_id, purpose, day, content_id, weight_<h>d, reset, quiet, available_at.
 
-    `tiles` as of `purpose_tiles`, `members` as of `memberships`, `published` as of `published_rows`.
+    content_id is null in the marker of a reset, which may have no weights of its own. `tiles` as of `purpose_tiles`,
+    `members` as of `memberships`, `changes` as of `link_changes` or None where no link changes, `last` as of `bases`
+    or None where nothing is published.
     """
-    changes = link_changes(members, last_day)
     known = F.greatest("available_at", "link_known_at")
     owned = members.join(tiles, "subject_id").withColumn("available_at", known)
     is_linked = (F.col("day") >= F.col("linked_from")) & (F.col("day") < F.col("linked_until"))
-    daily = owned.where(is_linked & (F.col("day") >= F.col("from_day"))).withColumn("reset", F.lit(False))
-    resets = _all_tiles_at(changes, owned, ["user_id"], F.col("day") <= F.col("step")).withColumn("reset", F.lit(True))
-    # A first step, with nothing to carry on from, also takes in what came before from_day.
-    older = owned.where("day < from_day")
-    opening = _all_tiles_at(
-        _first_steps(daily, changes, published, purposes), older, ["user_id", "purpose"], F.lit(True)
-    ).withColumn("reset", F.lit(False))
-    markers = changes.select("user_id", F.explode(F.array(*(F.lit(p) for p in purposes))).alias("purpose"), "day")
-    weights = daily.select(*_COLUMNS)
-    for rows in (resets, opening):
-        weights = weights.unionByName(rows.select(*_COLUMNS))
-    marker_columns = {"content_id": "string", **dict.fromkeys(WEIGHTS, "double"), "available_at": "timestamp"}
-    nothing = {name: F.lit(None).cast(type_) for name, type_ in marker_columns.items()}
-    markers = markers.withColumns({**nothing, "reset": F.lit(True)})
-    return Steps(weights.unionByName(markers.select(*_COLUMNS)), published)
+    weights = _from_base(owned.where(is_linked), last).withColumn("reset", F.lit(False)).select(*_COLUMNS)
+    if changes is None:
+        return weights
+    at = _from_base(changes.select("user_id", "from_day", "day", _each(purposes)), last)
+    markers = at.withColumns({name: F.lit(None).cast(type_) for name, type_ in _MARKER.items()})
+    for rows in (_all_tiles_at(at, owned), markers):
+        weights = weights.unionByName(rows.withColumn("reset", F.lit(True)).select(*_COLUMNS))
+    return weights
 
 
-_COLUMNS = ("user_id", "purpose", "day", "content_id", *WEIGHTS, "reset", "available_at")
+_COLUMNS = ("user_id", "purpose", "day", "content_id", *WEIGHTS, "reset", "quiet", "available_at")
+_MARKER = {"content_id": "string", **dict.fromkeys(WEIGHTS, "double"), "available_at": "timestamp"}
 
 
-def _all_tiles_at(at: DataFrame, owned: DataFrame, keys: list[str], which: Column) -> DataFrame:
-    """Tiles of the subjects linked at the end of a day, decayed to it. `at`: keys and `day`, renamed to `step`."""
-    joined = owned.join(at.withColumnRenamed("day", "step"), keys)
-    chosen = joined.where(which & (F.col("step") >= F.col("linked_from")) & (F.col("step") < F.col("linked_until")))
+def _from_base(rows: DataFrame, last: DataFrame | None) -> DataFrame:
+    """The rows that are not in a published sum already, with `quiet`."""
+    if last is not None:
+        rows = rows.join(last, ["user_id", "purpose"], "left")
+        rows = rows.where(F.col("base_day").isNull() | (F.col("day") >= F.col("from_day")))
+    return rows.withColumn("quiet", F.col("day") < F.col("from_day"))
+
+
+def _all_tiles_at(at: DataFrame, owned: DataFrame) -> DataFrame:
+    """All tiles of the subjects linked at the end of a day, decayed to it."""
+    days = at.select("user_id", "purpose", F.col("day").alias("step"), "quiet")
+    step = F.col("step")
+    rows = owned.join(days, ["user_id", "purpose"]).where(F.col("day") <= step)
+    rows = rows.where((step >= F.col("linked_from")) & (step < F.col("linked_until")))
     elapsed = F.datediff("step", "day")
     decayed = {
         f"weight_{h}d": F.col(f"weight_{h}d") * F.pow(F.lit(2.0), -elapsed / F.lit(float(h))) for h in HALF_LIVES_DAYS
     }
-    return chosen.withColumns(decayed).withColumn("day", F.col("step"))
+    return rows.withColumns(decayed).withColumn("day", step)
 
 
-def _first_steps(daily: DataFrame, changes: DataFrame, published: DataFrame, purposes: tuple[str, ...]) -> DataFrame:
-    """The first step of each (user, purpose) that has no base and no reset at it: user_id, purpose, day."""
-    keys = ["user_id", "purpose"]
-    changed = changes.select("user_id", F.explode(F.array(*(F.lit(p) for p in purposes))).alias("purpose"), "day")
-    found = daily.select(*keys, "day").unionByName(changed)
-    found = found.unionByName(published.where("not is_base").select(*keys, "day"))
-    first = found.groupBy(*keys).agg(F.min("day").alias("day"))
-    return first.join(published.where("is_base").select(*keys).distinct(), keys, "left_anti").join(
-        changes, ["user_id", "day"], "left_anti"
-    )
+def _each(purposes: tuple[str, ...]) -> Column:
+    return F.explode(F.array(*(F.lit(p) for p in purposes))).alias("purpose")
+
+
+def _day_of_row() -> Column:
+    return F.date_sub(F.to_date("event_timestamp"), 1).alias("day")

@@ -333,7 +333,7 @@ def test_history_is_known_at_its_own_time_and_a_regular_row_at_the_runs(taken: T
     )
     runs = {round(a.timestamp() * 1e6) for a in (*(b[1] for b in BATCHES[1:]), at(19))}
     assert {r["at"] for r in known.where("not own").collect()} == runs
-    keys = [k for k in USER_VISUAL_INTEREST.keys]
+    keys = list(USER_VISUAL_INTEREST.keys)
     assert taken.store.read(USER_VISUAL_INTEREST).groupBy(*keys).count().where("count > 1").count() == 0
 
 
