@@ -19,12 +19,11 @@ ifeq ($(wildcard $(PYTHON)),)
 $(STAMP): FORCE
 endif
 $(STAMP): requirements.lock pyproject.toml pipelines/environment/venv.sh pipelines/environment/java.py \
-		pipelines/environment/jars.py pipelines/environment/class_archive.py $(wildcard encoders/bundled.py encoders/compact/*)
+		pipelines/environment/jars.py $(wildcard encoders/bundled.py encoders/compact/*)
 	@mkdir -p $(CACHE)
 	@sh pipelines/environment/venv.sh $(VENV)
 	@$(PYTHON) -m pipelines.environment.java --cache $(CACHE)
 	@$(PYTHON) -m pipelines.environment.jars --cache $(CACHE)
-	@$(PYTHON) -m pipelines.environment.class_archive --cache $(CACHE)
 	@$(PYTHON) -m encoders prepare --cache $(CACHE)
 	@touch $@
 

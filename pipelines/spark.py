@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from pipelines.environment.class_archive import class_archive_flags
 from pipelines.environment.jars import local_jars
 from pipelines.environment.java import find_java
 
@@ -130,7 +129,7 @@ def _local_configuration(settings: SessionSettings, jvm_flags: tuple[str, ...]) 
     scratch = settings.cache_dir.absolute() / "spark"
     scratch.mkdir(parents=True, exist_ok=True)
     jars = [str(jar) for jar in local_jars(settings.cache_dir)]
-    flags = (f"-Dderby.system.home={scratch}", *class_archive_flags(settings.cache_dir), *jvm_flags)
+    flags = (f"-Dderby.system.home={scratch}", *jvm_flags)
     return {
         "spark.master": f"local[{settings.cores}]",
         "spark.driver.memory": settings.driver_memory,
