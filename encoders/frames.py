@@ -17,13 +17,13 @@ _BLUR_SHARE_OF_MEDIAN = 0.3
 
 @dataclass(frozen=True)
 class FrameQuality:
-    """Measures of one frame on 8-bit luma at most 256 pixels wide or high."""
+    """Measures of one frame at most 256 pixels wide or high, 8 bits a channel."""
 
     dark_share: float
     deviation: float
     sharpness: float
     main_colour_share: float
-    colours: int
+    shades: int
 
     @property
     def is_blank(self) -> bool:
@@ -32,11 +32,11 @@ class FrameQuality:
 
     @property
     def is_title_card(self) -> bool:
-        """Text on a plain ground: one colour dominates and hardly any others occur.
+        """Text on a plain ground: one colour dominates and hardly any others are wide-spread.
 
         A product on a white ground has as much of one colour, but many shades besides.
         """
-        return self.main_colour_share > 0.6 and self.colours <= 12
+        return self.main_colour_share > 0.6 and self.shades <= 24
 
 
 def measure(picture: Image.Image) -> FrameQuality:
@@ -57,7 +57,9 @@ def measure(picture: Image.Image) -> FrameQuality:
         deviation=float(luma.std()),
         sharpness=float(_laplacian(luma).var()),
         main_colour_share=float(shares.max()),
-        colours=int((shares > 0.002).sum()),
+        shades=int(
+            (np.bincount(luma.astype(np.uint8).reshape(-1), minlength=256) > luma.size * 0.0005).sum()
+        ),
     )
 
 

@@ -10,7 +10,9 @@ from PIL import Image, ImageCms, ImageFile, ImageOps, UnidentifiedImageError
 
 from encoders.errors import ContentError
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "MPO", "AVIF")
+Image.init()  # registers every plugin, or a format named below may be unknown on first use
+_ALLOWED = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+FORMATS = tuple(name for name in _ALLOWED if name in Image.OPEN)
 """Formats that are opened at all; everything else Pillow knows is refused unread."""
 
 MAX_PIXELS = 64_000_000

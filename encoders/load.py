@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Literal, Protocol
 
 import numpy as np
 from PIL import Image
 
-from encoders.bundled import default_cache_dir, file_checksum, prepared_directory, verify_checksum
+from encoders.bundled import default_cache_dir, prepared_directory, verify_checksum
 from encoders.errors import EncoderDimensionError, UnknownEncoderError
 from encoders.spec import EncoderSpec
 

