@@ -106,7 +106,8 @@ def _code(owner: Ints, day: Ints) -> Ints:
 
 
 def _segments(rows: DailyRows, once: int) -> _Segments:
-    identity = np.stack([rows.entity, rows.subject, rows.held_from])
+    # With its end: a link that no midnight saw may begin at the same midnight as the next one.
+    identity = np.stack([rows.entity, rows.subject, rows.held_from, rows.held_until])
     distinct, of_row = np.unique(identity, axis=1, return_inverse=True)
     of_row = of_row.reshape(-1).astype(np.int64)
     code, where, merged = np.unique(_code(of_row, rows.day), return_index=True, return_inverse=True)
@@ -118,12 +119,10 @@ def _segments(rows: DailyRows, once: int) -> _Segments:
     instants = np.maximum.reduceat(instants[order], edges, axis=0)
     of_day = of_row[where]
     start = np.searchsorted(of_day, np.arange(distinct.shape[1]))
-    held_until = np.full(distinct.shape[1], NEVER)
-    np.maximum.at(held_until, of_row, rows.held_until)
     return _Segments(
         entity=distinct[0],
         held_from=distinct[2],
-        held_until=held_until,
+        held_until=distinct[3],
         start=start,
         code=code,
         day=rows.day[where],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from pipelines.delta import TableStore
@@ -29,26 +29,39 @@ def subjects_of(store: TableStore, users: DataFrame) -> DataFrame:
         F.lit(FOREVER).alias("held_until"),
         F.lit(None).cast("timestamp").alias("link_available_at"),
     )
-    segments = users.join(linked_subjects(store.read(IDENTITIES)), "user_id")
-    said = device_links(store).select("user_id", "subject_id", F.col("linked_at").alias("said_at"), "available_at")
-    within = (F.col("said_at") >= F.col("linked_at")) & (
-        F.col("unlinked_at").isNull() | (F.col("said_at") < F.col("unlinked_at"))
+    return own.unionByName(_linked_stretches(users, store))
+
+
+def _linked_stretches(users: DataFrame, store: TableStore) -> DataFrame:
+    """Links, cut wherever a statement about the pair begins or ends.
+
+    Statements that overlap make one link, but a row may have been written at each one's bounds before the others
+    were known; so those remain moments at which a row may have to be corrected.
+    """
+    said = device_links(store)
+    cuts = said.select("user_id", "subject_id", F.col("linked_at").alias("cut"), "available_at").unionByName(
+        said.select("user_id", "subject_id", F.col("unlinked_at").alias("cut"), "available_at")
     )
-    linked = (
-        segments.join(said, ["user_id", "subject_id"])
-        .where(within)
-        .groupBy("user_id", "from_day", "subject_id", "linked_at", "unlinked_at")
-        .agg(F.max("available_at").alias("link_available_at"))
+    inside = (F.col("cut") >= F.col("linked_at")) & (
+        F.col("unlinked_at").isNull() | (F.col("cut") < F.col("unlinked_at"))
+    )
+    link = Window.partitionBy("user_id", "subject_id", "linked_at").orderBy("cut")
+    until = F.coalesce(F.lead("cut").over(link), "unlinked_at")
+    return (
+        users.join(linked_subjects(store.read(IDENTITIES)), "user_id")
+        .join(cuts, ["user_id", "subject_id"])
+        .where(inside)
+        .groupBy("user_id", "from_day", "subject_id", "linked_at", "unlinked_at", "cut")
+        .agg(F.max("available_at").alias("available_at"))
         .select(
             "user_id",
             "from_day",
             "subject_id",
-            first_midnight_from(F.col("linked_at")).alias("held_from"),
-            F.coalesce(first_midnight_from(F.col("unlinked_at")), F.lit(FOREVER)).alias("held_until"),
-            "link_available_at",
+            first_midnight_from(F.col("cut")).alias("held_from"),
+            F.coalesce(first_midnight_from(until), F.lit(FOREVER)).alias("held_until"),
+            F.max("available_at").over(link).alias("link_available_at"),
         )
     )
-    return own.unionByName(linked)
 
 
 def first_midnight_from(instant: Column) -> Column:
