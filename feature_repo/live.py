@@ -16,5 +16,7 @@ _settings = load_settings()
 _releases = live_releases(_settings)
 _views = feature_views(_releases, _settings.under_home())
 
+_services = feature_services(_releases, default_release(_settings), _views)
+
 globals().update(_views)
-globals().update({f"{name}_service": s for name, s in feature_services(_releases, default_release(_settings), _views).items()})
+globals().update({f"{name}_service": service for name, service in _services.items()})

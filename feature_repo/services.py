@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from entities import OWNER
-from feast import FeatureService, FeatureView
+from feast import FeatureService, FeatureView, OnDemandFeatureView
+from feast.labeling.label_view import LabelView
 
 from pipelines.releases.manifest import Release, view_name
 from pipelines.tables import features as tables
@@ -60,7 +61,8 @@ USES = (
 
 def feature_service(use: Use, release: Release, views: Mapping[str, FeatureView], name: str) -> FeatureService:
     """A use's features, wholly of one release."""
-    chosen = [
+    # The list's type is FeatureService's own; lists are invariant.
+    chosen: list[FeatureView | OnDemandFeatureView | LabelView | str] = [
         views[view_name(table, use.purpose if table.purposes else None, release)] for table in use.histories
     ]
     tags = {"use": use.name, "release": release.name, "purpose": use.purpose or "none"}

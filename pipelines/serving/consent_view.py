@@ -62,9 +62,7 @@ def update_user_consent(store: TableStore, run: Run, subjects: DataFrame) -> int
     everybody = subjects.select("user_id")
     for more in (known.select("user_id"), consents.select("user_id"), _devices(identities)):
         everybody = everybody.union(more)
-    changed = changed_consent(
-        _in_force(everybody, consents, identities, run), latest_consent(known), run
-    ).persist()
+    changed = changed_consent(_in_force(everybody, consents, identities, run), latest_consent(known), run).persist()
     try:
         rows = changed.count()
         if rows:

@@ -36,9 +36,7 @@ class DeltaSource(SparkSource):
             super().__init__(name=name, query=query, tags=tags, **options)
 
     @classmethod
-    def of(
-        cls, table: Table, home: str, partition: Mapping[str, str], *, name: str, owner: str
-    ) -> DeltaSource:
+    def of(cls, table: Table, home: str, partition: Mapping[str, str], *, name: str, owner: str) -> DeltaSource:
         """The source of a table's partition below a home (absolute path or URI)."""
         columns = [c.name for c in table.columns if c.name not in partition and c.name != "written_at"]
         where = " AND ".join(f"`{key}` = '{value}'" for key, value in partition.items())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from feast import FeatureStore, FeatureView
@@ -113,11 +113,9 @@ def _with_consent_changes(
         planned[view.name] = _Work(view, source, "user_id", since.table_version, since, nobody)
     if consent.keys is None:
         # Nothing is known of what changed, so everybody may have.
-        return [w if not w.personal else _Work(w.view, w.source, w.key, w.version, w.since, None) for w in planned.values()]
+        return [replace(w, keys=None) if w.personal else w for w in planned.values()]
     return [
-        _Work(w.view, w.source, w.key, w.version, w.since, w.keys.union(consent.keys).distinct())
-        if w.personal and w.keys is not None
-        else w
+        replace(w, keys=w.keys.union(consent.keys).distinct()) if w.personal and w.keys is not None else w
         for w in planned.values()
     ]
 

@@ -66,7 +66,8 @@ def write_progress(store: TableStore, feast: FeatureStore, done: list[Progress])
     online = online_store_id(feast)
     rows = [(p.view, online, p.table_version, p.as_of, p.rows_ahead, p.written_at) for p in done]
     newest = max(p.written_at for p in done).isoformat()
-    store.append_once(store.spark.createDataFrame(rows, MATERIALISED.ddl).coalesce(1), MATERIALISED, f"{online}/{newest}")
+    frame = store.spark.createDataFrame(rows, MATERIALISED.ddl).coalesce(1)
+    store.append_once(frame, MATERIALISED, f"{online}/{newest}")
     mark = Value(string_list_val=StringList(val=[newest]))
     now = datetime.now(UTC)
     view = feast.get_feature_view(USER_CONSENT.name)
@@ -111,9 +112,7 @@ def partition_rows(store: TableStore, source: DeltaSource, version: int) -> Data
     return rows
 
 
-def _files_added(
-    store: TableStore, table: Table, partition: dict[str, str], after: int, until: int
-) -> list[str]:
+def _files_added(store: TableStore, table: Table, partition: dict[str, str], after: int, until: int) -> list[str]:
     location = store.location(table)
     logs = [f"{location}/_delta_log/{v:020d}.json" for v in range(after + 1, until + 1)]
     if not logs:

@@ -102,8 +102,8 @@ def apply(settings: Settings, run: Run, releases: Sequence[Release] | None = Non
 def _no_longer_declared(store: FeatureStore, objects: Sequence[Any]) -> list[Any]:
     declared = {(type(o), o.name) for o in objects}
     sources = {o.batch_source.name for o in objects if getattr(o, "batch_source", None)}
-    registered = [*store.list_feature_services(), *store.list_batch_feature_views(), *store.list_entities()]
-    gone: list[Any] = [o for o in registered if (type(o), o.name) not in declared]
+    registered: list[Any] = [*store.list_feature_services(), *store.list_batch_feature_views(), *store.list_entities()]
+    gone = [o for o in registered if (type(o), o.name) not in declared]
     return gone + [s for s in store.list_data_sources() if s.name not in sources]
 
 

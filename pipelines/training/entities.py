@@ -97,7 +97,7 @@ def _instants(column: pa.ChunkedArray, path: Path) -> pa.Array:
     kind = column.type
     given = column.combine_chunks()
     if pa.types.is_timestamp(kind):
-        # In Arrow a naive timestamp counts from the epoch just as an aware one does: reading it as UTC is a relabelling.
+        # Arrow counts naive timestamps from the epoch too: taking them as UTC changes the label alone.
         found = given.cast(pa.timestamp(kind.unit, tz="UTC")) if kind.tz is None else given
         found = pc.floor_temporal(found, unit="microsecond") if kind.unit == "ns" else found
         instants = found.cast(_UTC_MICROS, safe=False)

@@ -27,15 +27,9 @@ DAY = datetime(2026, 3, 1, tzinfo=UTC)
 ONE_DAY = timedelta(days=1)
 
 
-def activity(user: str, at: datetime, views: int | None, created: datetime | None = None, **more: Any) -> dict[str, Any]:
-    return {
-        "user_id": user,
-        "purpose": "personalisation",
-        "views_7d": views,
-        "event_timestamp": at,
-        "created_at": created or at,
-        **more,
-    }
+def activity(user: str, at: datetime, views: int, created: datetime | None = None) -> dict[str, Any]:
+    times = {"event_timestamp": at, "created_at": created or at}
+    return {"user_id": user, "purpose": "personalisation", "views_7d": views, **times}
 
 
 def consent(user: str, granted: bool, since: datetime, until: datetime | None = None) -> dict[str, Any]:

@@ -41,9 +41,7 @@ def test_agrees_with_brute_force(spark: SparkSession) -> None:
 
     rows = features_at(
         spark.createDataFrame(list(moments), "user_id string, moment timestamp"),
-        spark.createDataFrame(
-            history, "user_id string, event_timestamp timestamp, created_at timestamp, value int"
-        ),
+        spark.createDataFrame(history, "user_id string, event_timestamp timestamp, created_at timestamp, value int"),
         "user_id",
         ["value"],
         "view",
