@@ -88,7 +88,7 @@ def _open_clip(rest: str) -> dict[str, Any]:
     config = open_clip.get_model_config(model) if model else None
     if config is None:
         raise UnknownEncoderError(
-            f"unknown encoder 'open-clip:{rest}': expected MODEL/PRETRAINED from open_clip.list_pretrained(), "
+            f"unknown encoder 'open-clip:{rest}': expected a MODEL/PRETRAINED that open_clip lists, "
             "or an absolute directory"
         )
     tags = open_clip.list_pretrained_tags_by_model(model)

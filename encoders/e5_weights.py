@@ -10,9 +10,11 @@ type, uint32 count, uint64 offset, uint64 bytes. A 4-bit row is blocks of 32: a 
 
 from __future__ import annotations
 
+import mmap
 import struct
 from dataclasses import dataclass
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +47,11 @@ def package_file() -> Path:
     return Path(found.origin).parent / "e5-small-q4.bin"
 
 
+def _mapped(path: Path) -> memoryview:
+    with path.open("rb") as file:
+        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+
 class _Reader:
     def __init__(self, data: memoryview) -> None:
         self.data = data
@@ -67,7 +74,7 @@ class _Reader:
 
 def read_vocabulary(path: Path) -> tuple[list[str], np.ndarray, dict[str, int]]:
     """(pieces, float32 scores, ids of bos/eos/pad/unk) without touching the tensors."""
-    reader = _Reader(memoryview(np.memmap(path, np.uint8, "r")))
+    reader = _Reader(_mapped(path))
     reader.take("8s7ifi")
     return _vocabulary(reader)
 
@@ -78,13 +85,13 @@ def _vocabulary(reader: _Reader) -> tuple[list[str], np.ndarray, dict[str, int]]
     offsets = reader.array("<u4", count + 1)
     scores = reader.array("<f4", count)
     blob = reader.raw(blob_length)
-    pieces = [blob[start:end].decode("utf-8") for start, end in zip(offsets[:-1], offsets[1:], strict=True)]
+    pieces = [blob[start:end].decode("utf-8") for start, end in pairwise(offsets)]
     return pieces, scores, {"bos": bos, "eos": eos, "pad": pad, "unk": unk}
 
 
 def read(path: Path) -> Quantised:
     """Parse the whole file; tensors come out as flat float32 arrays, dequantised without loss."""
-    reader = _Reader(memoryview(np.memmap(path, np.uint8, "r")))
+    reader = _Reader(_mapped(path))
     _magic, hidden, layers, heads, feed_forward, _vocabulary_size, positions, types, epsilon, _k = (
         reader.take("8s7ifi")
     )

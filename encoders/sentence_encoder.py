@@ -21,6 +21,9 @@ class SentenceEncoder:
 
     def __init__(self, spec: EncoderSpec, name_or_directory: str) -> None:
         from sentence_transformers import SentenceTransformer
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()
 
         self.spec = spec
         try:

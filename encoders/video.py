@@ -12,6 +12,7 @@ import tempfile
 import threading
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 from PIL import Image
 
@@ -83,7 +84,7 @@ class _Decoder:
             # The child finds this package wherever the parent found it, an archive included.
             environment = {
                 **os.environ,
-                "PYTHONPATH": os.pathsep.join(entry or os.getcwd() for entry in sys.path),
+                "PYTHONPATH": os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path),
             }
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "encoders.video_worker"],
@@ -121,7 +122,8 @@ class _Decoder:
         return received[:length]
 
     def _receive(self, deadline: float) -> bytes:
-        assert self._process is not None and self._process.stdout is not None
+        assert self._process is not None
+        assert self._process.stdout is not None
         stdout = self._process.stdout.fileno()
         ready, _, _ = select.select([stdout], [], [], max(0.0, deadline - time.monotonic()))
         if not ready:

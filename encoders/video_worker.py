@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import av
@@ -53,7 +54,7 @@ def _chosen(candidates: list[Candidate], count: int) -> list[Candidate]:
 
 def _candidates(path: str, *, keyframes_only: bool) -> list[Candidate]:
     try:
-        with open(path, "rb") as file, _open(file) as container:
+        with Path(path).open("rb") as file, _open(file) as container:
             if not container.streams.video:
                 raise ContentError("not_a_video", "no video stream")
             return _evenly(_frames(container, keyframes_only))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import timm
@@ -27,7 +28,7 @@ def pixels(picture: Image.Image, mirrored: bool = False) -> torch.Tensor:
 
 def extract(pictures: Sequence[Picture], *, mirrored: bool = False, batch: int = 64) -> np.ndarray:
     """(n, 1280) float32: what the trunk gives after average pooling."""
-    model = timm.create_model(TIMM_NAME)
+    model: Any = timm.create_model(TIMM_NAME)
     model.load_state_dict(package_state())
     model.reset_classifier(0)
     model.eval().to(memory_format=torch.channels_last)

@@ -1,6 +1,6 @@
 """Training and test pictures with their names in both languages.
 
-Drawings: emoji of three vendors and clip-art; photos: the labelled clothes and groceries. Each
+Drawings: emoji of three vendors; photos: the labelled clothes and groceries. Each
 group has a split by a hash of what must not be seen twice, so that no run changes it.
 """
 
@@ -9,25 +9,23 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from PIL import Image
 
 from encoders.compact.class_names import CLOTHING, GROCERY
 
-CLIPART_TOPICS = ["animals", "buildings", "containers", "decorations", "education", "electronics", "food", "office", "people", "plants", "recreation", "science", "tools", "transportation", "unsorted"]
-_PEOPLE, _COMPONENTS, _FLAGS = 1, 2, 9
-
 
 @dataclass(frozen=True)
 class Picture:
     """One picture: where it belongs, what it is called, how to read it.
 
-    `concept` is the hexcode of an emoji, the class of a photo or the topic of a clip-art;
+    `concept` is the hexcode of an emoji, the class of a photo;
     `split` is "train", "test" or, for an emoji never shown in training, "unseen".
     """
 
@@ -53,11 +51,8 @@ def emoji(
         path = folder / f"{code.lower()}.png"
         if path.is_file():
             split = _emoji_split(code, vendor == test_vendor)
-            pictures.append(
-                Picture(
-                    vendor, code, split, tuple(chinese), tuple(english), lambda path=path: Image.open(path)
-                )
-            )
+            read = partial(Image.open, path)
+            pictures.append(Picture(vendor, code, split, tuple(chinese), tuple(english), read))
     return pictures
 
 
@@ -68,10 +63,8 @@ def openmoji(concepts: dict[str, tuple[list[str], list[str]]]) -> list[Picture]:
     for code, (chinese, english) in concepts.items():
         svg = folder / f"{code}.svg"
         if svg.is_file():
-            read = lambda svg=svg: _render(svg.read_text(encoding="utf-8"))  # noqa: E731
-            pictures.append(
-                Picture("openmoji", code, _emoji_split(code, False), tuple(chinese), tuple(english), read)
-            )
+            split, read = _emoji_split(code, False), partial(_render, svg)
+            pictures.append(Picture("openmoji", code, split, tuple(chinese), tuple(english), read))
     return pictures
 
 
@@ -81,24 +74,11 @@ def _emoji_split(code: str, of_test_vendor: bool) -> str:
     return "test" if of_test_vendor else "train"
 
 
-def _render(svg: str) -> Image.Image:
+def _render(svg: Traversable) -> Image.Image:
     import resvg_py
 
-    return Image.open(io.BytesIO(bytes(resvg_py.svg_to_bytes(svg_string=svg, width=224, height=224))))
-
-
-def clipart(folder: Path) -> list[Picture]:
-    """Openclipart drawings; their names are the file name and the folders above it."""
-    pictures = []
-    for path in sorted(folder.rglob("*.png")):
-        topics = path.relative_to(folder).parts[:-1]
-        title = " ".join(re.sub(r"[\d_.-]+", " ", path.stem).split()[:4])
-        if topics and topics[0] in CLIPART_TOPICS and len(title) > 2:
-            names = (title, " ".join(topics[-1].split("_")))
-            pictures.append(
-                Picture("clipart", topics[0], "train", (), names, lambda path=path: Image.open(path))
-            )
-    return pictures
+    drawing = resvg_py.svg_to_bytes(svg_string=svg.read_text(encoding="utf-8"), width=224, height=224)
+    return Image.open(io.BytesIO(bytes(drawing)))
 
 
 def photos(folder: Path) -> list[Picture]:
@@ -119,4 +99,4 @@ def photos(folder: Path) -> list[Picture]:
 
 def _photo(group: str, label: str, split: str, names: dict[str, tuple[str, str]], path: Path) -> Picture:
     chinese, english = names[label]
-    return Picture(group, label, split, (chinese,), (english,), lambda: Image.open(path))
+    return Picture(group, label, split, (chinese,), (english,), partial(Image.open, path))

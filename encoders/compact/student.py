@@ -68,8 +68,10 @@ def fit(
         loss = (1 - cosine).mean() + 0.05 * contrast
         tower.zero_grad(set_to_none=True)
         loss.backward()
-        for part in (*optimisers, *schedules):
-            part.step()
+        for optimiser in optimisers:
+            optimiser.step()
+        for schedule in schedules:
+            schedule.step()
         if step % 100 == 0:
             print(f"text step {step}: cosine {cosine.mean():.3f}, contrast {contrast:.3f}", flush=True)
     tower.eval()

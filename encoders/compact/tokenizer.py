@@ -41,8 +41,8 @@ def build(package_file: Path, texts: Iterable[str], ascii_pieces: int) -> Tokeni
     return _assemble([item for item in candidates if not _is_long_ascii(item[0]) or item[0] in keep])
 
 
-def _is_long_ascii(piece: str) -> bool:
-    return bool(_ASCII.fullmatch(piece)) and len(piece.lstrip("▁")) > 2
+def _is_long_ascii(piece: str | None) -> bool:
+    return piece is not None and bool(_ASCII.fullmatch(piece)) and len(piece.lstrip("▁")) > 2
 
 
 def _assemble(vocabulary: list[tuple[str, float]]) -> Tokenizer:

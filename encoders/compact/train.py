@@ -22,7 +22,7 @@ from encoders.compact.features import extract
 from encoders.e5_weights import package_file
 
 SEED = 0
-TEXT_STEPS, IMAGE_STEPS = 1500, 1200
+TEXT_STEPS, IMAGE_STEPS = 1500, 400
 GROUP_SHARES = {"clothing": 0.17, "grocery": 0.2, "openmoji": 0.27, "google": 0.26, "imagenet": 0.1}
 
 

@@ -47,11 +47,9 @@ def _timm_name(name: str) -> str:
         part, _, rest = name.partition(".")
         return f"{_TOP[part]}.{rest}"
     index = int(match[1])
-    stage = position = 0
-    for stage, length in enumerate(STAGES):
-        if index < length:
-            position = index
-            break
-        index -= length
+    stage = 0
+    while index >= STAGES[stage]:
+        index -= STAGES[stage]
+        stage += 1
     parts = _FIRST_BLOCK if match[1] == "0" else _BLOCK
-    return f"blocks.{stage}.{position}.{parts[match[2]]}.{match[3]}"
+    return f"blocks.{stage}.{index}.{parts[match[2]]}.{match[3]}"

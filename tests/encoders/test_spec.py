@@ -44,7 +44,7 @@ def test_unknown_encoder(uri: str) -> None:
 
 
 def test_declared_dimensions_are_checked() -> None:
-    with pytest.raises(EncoderDimensionError, match="declared 100 dimensions .* declare 512"):
+    with pytest.raises(EncoderDimensionError, match=r"declared 100 dimensions .* declare 512"):
         resolve("bundled:compact-clip", dimensions=100)
     with pytest.raises(EncoderDimensionError, match="pass dimensions"):
         resolve("sentence-transformers:some/model")
