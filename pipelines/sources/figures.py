@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import reduce
+
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -35,22 +37,31 @@ def add_late_events(report: StepReport, store: TableStore, kept: DataFrame, drop
     report.add("events", "late", late)
 
 
-def add_unknown(
-    report: StepReport, store: TableStore, kept: dict[str, DataFrame], bronze: dict[str, DataFrame]
-) -> None:
-    """Columns outside the contract, and rows of products that no table has. They are kept; it is only said."""
-    for source, rows in bronze.items():
-        names = rows.where(F.col("unknown_columns").isNotNull()).select(
-            F.explode(F.json_object_keys("unknown_columns")).alias("name")
+def add_unknown_columns(report: StepReport, bronze: dict[str, DataFrame]) -> None:
+    """Columns outside the contract and in how many rows they were; they are kept out of silver."""
+    names = (
+        rows.where(F.col("unknown_columns").isNotNull()).select(
+            F.lit(source).alias("source"), F.explode(F.json_object_keys("unknown_columns")).alias("name")
         )
-        for row in names.groupBy("name").count().orderBy("name").collect():
-            report.add(source, "unknown_column", row["count"], row.name)
+        for source, rows in bronze.items()
+    )
+    counts = reduce(DataFrame.union, names).groupBy("source", "name").count()
+    for row in counts.orderBy("source", "name").collect():
+        report.add(row.source, "unknown_column", row["count"], row["name"])
+
+
+def add_unknown_products(report: StepReport, store: TableStore, kept: dict[str, DataFrame]) -> None:
+    """Rows of products that no table has. They are kept; it is only said."""
+    sources = [s for s in ("events", "reviews", "messages") if s in kept]
+    if not sources:
+        return
+    named = (kept[s].select(F.lit(s).alias("source"), "product_id") for s in sources)
+    counts = reduce(DataFrame.union, named).groupBy("source", "product_id").count()
     products = store.read(PRODUCTS).select("product_id").distinct()
-    for source in ("events", "reviews", "messages"):
-        if source in kept:
-            named = kept[source].where(F.col("product_id").isNotNull()).groupBy("product_id").count()
-            unknown = named.join(products, "product_id", "left_anti").agg(F.sum("count").alias("rows")).head()
-            report.add(source, "of_unknown_products", (unknown.rows if unknown else 0) or 0)
+    unknown = counts.where(F.col("product_id").isNotNull()).join(products, "product_id", "left_anti")
+    rows = {r.source: r.total for r in unknown.groupBy("source").agg(F.sum("count").alias("total")).collect()}
+    for source in sources:
+        report.add(source, "of_unknown_products", rows.get(source, 0))
 
 
 def add_media(report: StepReport, media: DataFrame) -> None:

@@ -80,7 +80,8 @@ def _take_in(store: TableStore, drop: Drop, sources: list[SourceRows], intake: I
             write_silver(store, rows, source.source, intake)
         by_source = {t.source: t for t in tables}
         _write_contents(store, drop, by_source, intake, report)
-        figures.add_unknown(report, store, {t.source: t.kept for t in tables}, {t.source: t.bronze for t in tables})
+        figures.add_unknown_columns(report, {t.source: t.bronze for t in tables})
+        figures.add_unknown_products(report, store, {t.source: t.kept for t in tables})
         _write_quarantine(store, tables, intake)
     finally:
         for table in tables:

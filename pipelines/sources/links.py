@@ -40,7 +40,7 @@ def with_link_outcome(checked: DataFrame, existing: DataFrame | None) -> DataFra
 
 
 def identity_changes(kept: DataFrame, existing: DataFrame) -> DataFrame:
-    """Rows to upsert. A link keeps the moment at which its beginning could be known; its drop is the last to change it."""
+    """Rows to upsert. A link keeps when its beginning could be known; its drop is the last that changed it."""
     before = existing.select(*IDENTITIES.keys, F.col("available_at").alias("known_at"))
     joined = kept.join(before, list(IDENTITIES.keys), "left")
     return joined.withColumn("available_at", F.least("available_at", "known_at"))

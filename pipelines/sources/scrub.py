@@ -6,7 +6,7 @@ an order of magnitude must stay too, so each pattern asks for the shape of an id
 | name | what | stays |
 |---|---|---|
 | e-mail | local@domain.tld | "@" alone |
-| id_card | 18 characters: region, birth date 18/19/20xx with real month and day, serial, check character | other 18-digit numbers |
+| id_card | 18 characters: region, birth date from 1800 on, serial, check character | other 18-digit numbers |
 | bank_card | 13–19 digits, plain or in groups of 4, that pass the Luhn check | EAN-13 and order numbers that fail it |
 | mobile_cn | 1[3-9] and nine digits, also +86/0086 in front, groups of 3-4-4 | 11 digits with another start |
 | phone_intl | "+", country code, 8–15 digits in all, with spaces, dots, dashes, brackets | "+5 points", "1+1" |

@@ -20,7 +20,7 @@ Columns = dict[str, Column]
 
 
 def typed(bronze: DataFrame, source: str, settings: Settings, history: bool) -> DataFrame:
-    """`given` (struct of the source's columns), drop_id, ingested_at, unknown_columns, corrupt_record, silver's columns.
+    """Bronze's own columns, its values as struct `given`, and silver's columns.
 
     available_at: in a load of history the row's own time plus the source's delay, else the ingestion.
     """

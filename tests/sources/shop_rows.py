@@ -15,8 +15,8 @@ Row = dict[str, object]
 AS_OF = datetime(2026, 6, 1, tzinfo=UTC)
 GOOD: dict[str, Row] = {
     "products": {
-        "product_id": "p1", "title": "红苹果 | Red apples", "category": "Food/Fruit", "brand": "Orchard", "price": "4.50",
-        "currency": "CNY", "attributes": '{"b": "2", "a": "1"}', "image_paths": '["a.jpg"]',
+        "product_id": "p1", "title": "红苹果 | Red apples", "category": "Food/Fruit", "brand": "Orchard",
+        "price": "4.50", "currency": "CNY", "attributes": '{"b": "2", "a": "1"}', "image_paths": '["a.jpg"]',
         "updated_at": "2026-01-01T00:00:00Z",
     },
     "users": {
@@ -25,12 +25,12 @@ GOOD: dict[str, Row] = {
     },
     "events": {
         "event_id": "e1", "user_id": "u1", "event_type": "purchase", "event_timestamp": "2026-02-01T10:00:00+08:00",
-        "product_id": "p1", "quantity": "2", "price": "4.5", "currency": "CNY", "channel": "app", "dwell_seconds": "3.5",
-        "attributes": '{"discount": "0.1"}',
+        "product_id": "p1", "quantity": "2", "price": "4.5", "currency": "CNY", "channel": "app",
+        "dwell_seconds": "3.5", "attributes": '{"discount": "0.1"}',
     },
     "reviews": {
-        "review_id": "r1", "user_id": "u1", "product_id": "p1", "rating": "5", "title": "Good", "text": "很好吃<br/>really",
-        "language": "zh", "event_timestamp": "2026-02-02T00:00:00Z",
+        "review_id": "r1", "user_id": "u1", "product_id": "p1", "rating": "5", "title": "Good",
+        "text": "很好吃<br/>really", "language": "zh", "event_timestamp": "2026-02-02T00:00:00Z",
     },
     "messages": {
         "message_id": "m1", "user_id": "u1", "channel": "question", "text": "When? Call 13812345678",

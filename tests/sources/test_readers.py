@@ -35,7 +35,8 @@ def test_all_formats_give_the_same_text(spark: SparkSession, tmp_path: Path) -> 
     nested = {**row, "attributes": {"a": "1"}, "image_paths": ["x.jpg", "y;z.jpg"]}
     write_json_lines(tmp_path / "json" / "products" / "part-1.jsonl", [nested])
     typed = spark.createDataFrame([row], "struct<" + ",".join(f"{c}:string" for c in row) + ">").selectExpr(
-        "product_id", "title", "cast(price as decimal(8,2)) price", "from_json(attributes, 'map<string,string>') attributes",
+        "product_id", "title", "cast(price as decimal(8,2)) price",
+        "from_json(attributes, 'map<string,string>') attributes",
         "from_json(image_paths, 'array<string>') image_paths", "cast(updated_at as timestamp) updated_at", "colour",
     )  # fmt: skip
     typed.coalesce(1).write.parquet(str(tmp_path / "parquet" / "products"))
@@ -113,7 +114,7 @@ def test_a_missing_column_is_named(
 
 
 def test_no_drop_and_an_empty_one_are_errors(spark: SparkSession, tmp_path: Path) -> None:
-    with pytest.raises(DropNotFoundError, match="there is no drop at .*nowhere"):
+    with pytest.raises(DropNotFoundError, match=r"there is no drop at .*nowhere"):
         open_drop(spark, str(tmp_path / "nowhere"))
     (tmp_path / "notes.txt").write_text("x")
     with pytest.raises(DropNotFoundError, match=r"expected a file or folder named one of products.*found: notes.txt"):
