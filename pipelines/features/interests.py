@@ -17,6 +17,7 @@ from pyspark.sql import functions as F
 from pipelines.delta import TableStore
 from pipelines.features.arrivals import with_late_vectors
 from pipelines.features.interest_rows import interest_rows
+from pipelines.features.medoids import recent_actions, with_medoids
 from pipelines.features.steps import (
     BASE_DAYS,
     bases,
@@ -114,7 +115,10 @@ def _build_table(store: TableStore, batch: Batch, release: Release, modality: st
         last = bases(recent, who.dirty)
         published = published_rows(recent, who.dirty, last, table.purposes)
     weights = step_weights(tiles, who.members, who.changes, last, table.purposes)
-    rows = interests(weights, published, matrix, batch)
+    actions = None
+    if "medoid_product_ids" in table.column_names:
+        actions = recent_actions(store, who.members, table, modality, last_whole_day(batch.as_of))
+    rows = interests(weights, published, matrix, batch, actions)
     rows = rows.withColumns({"encoder": F.lit(encoder[0]), "encoder_version": F.lit(encoder[1])})
     return append_rows(store, rows, table, batch)
 
@@ -135,11 +139,18 @@ def append_rows(store: TableStore, rows: DataFrame, table: Table, batch: Batch) 
     return int(commit["operationMetrics"].get("numOutputRows", 0)) if commit["version"] > before else 0
 
 
-def interests(weights: DataFrame, published: DataFrame | None, matrix: VectorMatrix, batch: Batch) -> DataFrame:
+def interests(
+    weights: DataFrame,
+    published: DataFrame | None,
+    matrix: VectorMatrix,
+    batch: Batch,
+    actions: DataFrame | None = None,
+) -> DataFrame:
     """Interest rows of the steps: user_id, purpose, means and weights, event_timestamp, created_at.
 
-    `weights` as of `step_weights`, `published` as of `published_rows` or None. Each user's rows come together sorted
-    by day in one task; only scalars and published rows are shuffled.
+    `weights` as of `step_weights`, `published` as of `published_rows` or None. With `actions`, as of
+    `recent_actions`, medoids are added. Each user's rows come together sorted by day in one task; only scalars and
+    published rows are shuffled.
     """
     rows = weights.join(matrix.rows, "content_id", "left").withColumn("row", F.coalesce("row", F.lit(-1)))
     rows = rows.select(*_KEY, "row", *_WEIGHT_COLUMNS, "reset", "quiet", "available_at")
@@ -148,19 +159,31 @@ def interests(weights: DataFrame, published: DataFrame | None, matrix: VectorMat
     else:
         old = published.select(*_KEY, F.struct("created_at", "is_base", *_MEANS).alias("published"))
         rows = rows.unionByName(old, allowMissingColumns=True)
+    if actions is not None:
+        rows = rows.unionByName(actions.join(matrix.rows, "content_id").drop("content_id"), allowMissingColumns=True)
     ordered = rows.repartition("user_id").sortWithinPartitions("user_id", "purpose", "day")
     means = ", ".join(f"mean_{h}d array<float>, weight_{h}d double" for h in HALF_LIVES_DAYS)
     schema = f"user_id string, purpose string, {means}, event_timestamp timestamp, created_at timestamp"
-    return ordered.mapInArrow(_worker(matrix, batch), schema)
+    if actions is not None:
+        schema += ", medoid_product_ids array<string>, medoid_weights array<float>"
+    return ordered.mapInArrow(_worker(matrix, batch, actions is not None), schema)
 
 
-def _worker(matrix: VectorMatrix, batch: Batch) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+def _worker(
+    matrix: VectorMatrix, batch: Batch, has_actions: bool
+) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     name, as_of = matrix.name, None if batch.history else batch.as_of
     rows_per_batch = max(1, BATCH_BYTES // (matrix.dimensions * 4 * len(HALF_LIVES_DAYS)))
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         vectors = mapped(name)
         for rows in whole_groups(batches):
-            yield from interest_rows(rows, vectors, as_of).to_batches(max_chunksize=rows_per_batch)
+            found = rows.filter(rows["product_id"].is_null()) if has_actions else rows
+            if not found.num_rows:
+                continue
+            made = interest_rows(found, vectors, as_of)
+            if has_actions:
+                made = with_medoids(made, rows.filter(rows["product_id"].is_valid()), vectors)
+            yield from made.to_batches(max_chunksize=rows_per_batch)
 
     return run
