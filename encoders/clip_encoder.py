@@ -10,7 +10,6 @@ import torch
 from PIL import Image
 
 from encoders.errors import UnknownEncoderError
-from encoders.precision import bfloat16_is_fast
 from encoders.spec import EncoderSpec
 
 _IMAGE_BATCH = 32
@@ -18,7 +17,11 @@ _TEXT_BATCH = 256
 
 
 class ClipEncoder:
-    """Pictures and texts in one space."""
+    """Pictures and texts in one space, in float32.
+
+    bfloat16 autocast leaves only 0.9990 cosine to float32 on the bundled model (asked for: 0.9995)
+    and is many times slower on CPUs without hardware for it.
+    """
 
     def __init__(self, spec: EncoderSpec, rest: str) -> None:
         self.spec = spec
@@ -34,7 +37,7 @@ class ClipEncoder:
         parts = []
         for start in range(0, len(images), _IMAGE_BATCH):
             batch = torch.stack([self._preprocess(image) for image in images[start : start + _IMAGE_BATCH]])
-            with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=bfloat16_is_fast()):
+            with torch.inference_mode():
                 vectors = self._model.encode_image(batch.contiguous(memory_format=self._layout))
             parts.append(torch.nn.functional.normalize(vectors.float(), dim=-1).numpy())
         return self._joined(parts)

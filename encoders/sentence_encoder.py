@@ -9,7 +9,6 @@ import torch
 from PIL import Image
 
 from encoders.errors import EncoderError, UnknownEncoderError
-from encoders.precision import bfloat16_is_fast
 from encoders.spec import EncoderSpec
 
 _BATCH = 32
@@ -47,7 +46,7 @@ class SentenceEncoder:
             return np.zeros((0, self.spec.dimensions), dtype=np.float32)
         prompts = self._model.prompts or {}
         prompt = next((prompts[name] for name in _PROMPT_NAMES[role] if prompts.get(name)), None)
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=bfloat16_is_fast()):
+        with torch.inference_mode():
             vectors = self._model.encode(
                 texts, prompt=prompt, batch_size=_BATCH, convert_to_tensor=True, show_progress_bar=False
             )
