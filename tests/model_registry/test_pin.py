@@ -14,13 +14,11 @@ from encoders.spec import EncoderSpec
 from pipelines.errors import HomeEmptyError, PipelineError, ReleaseDamagedError, UnknownReleaseError
 from pipelines.releases.manifest import Release
 from pipelines.releases.pin import default_release, live_release, live_releases, read_pin, write_pin
-from pipelines.settings import PROJECT_ROOT, Settings, load_settings, load_settings
+from pipelines.settings import PROJECT_ROOT, Settings, load_settings
 
 
 def _release(name: str, version: str = "1") -> Release:
-    spec = EncoderSpec(
-        "compact-clip", version, "bundled:compact-clip", ("image", "text"), 512, "sha256:0", "MIT"
-    )
+    spec = EncoderSpec("compact-clip", version, "bundled:compact-clip", ("image", "text"), 512, "sha256:0", "MIT")
     return Release(name, clip=spec, review=dataclasses.replace(spec, name="e5-small", dimensions=384))
 
 
@@ -110,9 +108,6 @@ def test_a_failed_write_leaves_the_old_pin(settings: Settings, monkeypatch: pyte
     def full_disk(self: Path, target: Path) -> None:
         raise OSError(28, "No space left on device")
 
-    def full_disk(self: Path, target: Path) -> None:
-        raise OSError(28, "No space left on device")
-
     with monkeypatch.context() as patch:
         patch.setattr(Path, "replace", full_disk)
         with pytest.raises(OSError, match="No space left"):
@@ -134,7 +129,5 @@ def test_the_readers_need_neither_spark_nor_torch_nor_mlflow() -> None:
         "import sys, pipelines.releases.pin, pipelines.releases.manifest\n"
         "print(sorted({'pyspark', 'torch', 'mlflow', 'delta'} & set(sys.modules)))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
