@@ -69,7 +69,7 @@ def _hmac_column(text: Column, key: bytes) -> Column:
     from pyspark.sql import functions as F
 
     # In Python and not in SQL, where the key would be a literal that every plan and event log shows.
-    @F.arrow_udf("string")
+    @F.arrow_udf("string")  # type: ignore[attr-defined]
     def keyed(texts: pa.Array) -> pa.Array:
         return pa.array([None if t is None else _hmac(key, t) for t in texts.to_pylist()], pa.string())
 

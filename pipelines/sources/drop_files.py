@@ -104,7 +104,7 @@ def files_below(spark: SparkSession, folder: str) -> list[Entry]:
 
 
 def file_system(spark: SparkSession, location: str) -> Any:
-    return _hadoop_path(spark, location).getFileSystem(spark._jsc.hadoopConfiguration())  # type: ignore[attr-defined]
+    return _hadoop_path(spark, location).getFileSystem(spark._jsc.hadoopConfiguration())
 
 
 def _tables_of(spark: SparkSession, entry: Entry) -> list[TableFiles]:

@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 from pyspark.storagelevel import StorageLevel
 
 from pipelines.delta import TableStore
+from pipelines.governance.home import open_home
 from pipelines.governance.runs import Run, StepReport, timed_step
 from pipelines.sources import figures
 from pipelines.sources.bronze import append_bronze
@@ -58,6 +59,8 @@ def ingest(store: TableStore, run: Run, drop: str, *, history: bool = False) -> 
         intake = Intake(identity, run.as_of, history or not taken)
         present = [s for s in SOURCES if opened.of(s)]
         sources = [read_source(store.spark, opened, s) for s in sorted(present, key=_ORDER.index)]
+        # Only now: a drop that cannot be read leaves no trace of a home.
+        open_home(store.settings, create=True)
         report.add(None, "drops", 1, identity)
         for name in opened.ignored:
             report.add(name, "not_a_table", 1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import reduce
+
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -18,10 +20,11 @@ def product_contents(products: DataFrame, media: DataFrame) -> DataFrame:
 
 def _media_contents(products: DataFrame, media: DataFrame) -> DataFrame:
     """A picture or video that could not be read is left out; a version without any has no row."""
-    named = None
-    for modality, paths in _MODALITIES.items():
-        position = products.select(*_VERSION, F.lit(modality).alias("modality"), F.posexplode(paths))
-        named = position if named is None else named.unionByName(position)
+    positions = (
+        products.select(*_VERSION, F.lit(modality).alias("modality"), F.posexplode(paths))
+        for modality, paths in _MODALITIES.items()
+    )
+    named = reduce(DataFrame.unionByName, positions)
     hashes = media.where(F.col("content_hash").isNotNull()).select(F.col("given_path").alias("col"), "content_hash")
     ordered = F.array_sort(F.collect_list(F.struct("pos", "content_hash")))
     members = named.join(hashes, "col").groupBy(*_VERSION, "modality").agg(ordered.alias("ordered"))

@@ -73,9 +73,9 @@ def _csv_header(spark: SparkSession, path: str) -> tuple[str, ...]:
     jvm: Any = spark._jvm
     hadoop_path = jvm.org.apache.hadoop.fs.Path(path)
     stream = file_system(spark, path).open(hadoop_path)
-    codec = jvm.org.apache.hadoop.io.compress.CompressionCodecFactory(
-        spark._jsc.hadoopConfiguration()  # type: ignore[attr-defined]
-    ).getCodec(hadoop_path)
+    codec = jvm.org.apache.hadoop.io.compress.CompressionCodecFactory(spark._jsc.hadoopConfiguration()).getCodec(
+        hadoop_path
+    )
     stream = codec.createInputStream(stream) if codec is not None else stream
     line = jvm.java.io.BufferedReader(jvm.java.io.InputStreamReader(stream, "UTF-8")).readLine()
     stream.close()

@@ -44,11 +44,11 @@ def _scrubbed_form(text: str | None) -> str | None:
     return None if normal is None else scrub(normal)
 
 
-@F.arrow_udf(StringType())
+@F.arrow_udf(StringType())  # type: ignore[attr-defined]
 def _normalised(texts: pa.Array) -> pa.Array:
     return pa.array([_normal_form(t) for t in texts.to_pylist()], pa.string())
 
 
-@F.arrow_udf(StringType())
+@F.arrow_udf(StringType())  # type: ignore[attr-defined]
 def _scrubbed(texts: pa.Array) -> pa.Array:
     return pa.array([_scrubbed_form(t) for t in texts.to_pylist()], pa.string())
