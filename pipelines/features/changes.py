@@ -107,11 +107,7 @@ def _on_changed_contents(events: DataFrame, contents: DataFrame, batch: Batch) -
         .distinct()
     )
     during = (F.col("event_timestamp") >= F.col("since")) & (F.col("event_timestamp") < F.col("until"))
-    return (
-        events.join(changed, "product_id")
-        .where(during)
-        .select("subject_id", F.col("event_date").alias("day"))
-    )
+    return events.join(changed, "product_id").where(during).select("subject_id", F.col("event_date").alias("day"))
 
 
 def _under_changed_consent(acts: DataFrame, consents: DataFrame, links: DataFrame, batch: Batch) -> DataFrame:
@@ -119,13 +115,9 @@ def _under_changed_consent(acts: DataFrame, consents: DataFrame, links: DataFram
         "user_id", F.col("valid_from").alias("since"), F.coalesce("valid_to", F.expr(_END)).alias("until")
     )
     own = changed.withColumnRenamed("user_id", "subject_id")
-    devices = changed.join(links.select("user_id", "subject_id"), "user_id").select(
-        "subject_id", "since", "until"
-    )
+    devices = changed.join(links.select("user_id", "subject_id"), "user_id").select("subject_id", "since", "until")
     during = (F.col("at") >= F.col("since")) & (F.col("at") < F.col("until"))
-    return (
-        acts.join(own.unionByName(devices).distinct(), "subject_id").where(during).select("subject_id", "day")
-    )
+    return acts.join(own.unionByName(devices).distinct(), "subject_id").where(during).select("subject_id", "day")
 
 
 def _under_changed_links(acts: DataFrame, links: DataFrame, batch: Batch) -> DataFrame:
@@ -138,9 +130,7 @@ def _days_now_over(acts: DataFrame, batch: Batch) -> DataFrame:
     if batch.previous_as_of is None:
         return acts.select("subject_id", "day").limit(0)
     since, until = batch.previous_as_of.date(), batch.as_of.date()
-    return acts.where((F.col("day") >= F.lit(since)) & (F.col("day") < F.lit(until))).select(
-        "subject_id", "day"
-    )
+    return acts.where((F.col("day") >= F.lit(since)) & (F.col("day") < F.lit(until))).select("subject_id", "day")
 
 
 def _relinked(links: DataFrame, batch: Batch) -> DataFrame:

@@ -337,11 +337,11 @@ def history(store: TableStore, table: Table) -> History:
     return out
 
 
-def check(found: History, key: tuple[str, ...], day: int, expected: dict[str, Any], context: str) -> None:
+def check(found: History, table: Table, key: tuple[str, ...], day: int, expected: dict[str, Any], context: str) -> None:
     """The row in force at a day's end has the expected values, or there is none and nothing is expected."""
     days = [d for d in found.get(key, {}) if d <= day]
     row = found[key][max(days)][-1][1] if days else {}
-    for name in expected.keys() & (row.keys() or expected.keys()):
+    for name in expected.keys() & set(table.column_names):
         want, got = expected[name], row.get(name)
         if not row:
             assert not want, (context, key, day, name, want, "no row")
@@ -356,20 +356,20 @@ USER_TABLES = (USER_ACTIVITY, USER_VALUE, USER_REVIEW_PROFILE, USER_RECENT_PRODU
 
 def check_all(store: TableStore, shop: Shop, drop: int, until: int, context: str) -> None:
     oracle = Oracle(shop, drop)
-    tables = [history(store, t) for t in USER_TABLES]
+    tables = {table: history(store, table) for table in USER_TABLES}
     for user in shop.users + shop.devices:
         for purpose in PERSONAL:
             for day in range(until + 1):
                 expected = oracle.values(user, purpose, day)
-                for found in tables:
-                    check(found, (user, purpose), day, expected, context)
+                for table, found in tables.items():
+                    check(found, table, (user, purpose), day, expected, context)
     products = history(store, PRODUCT_ACTIVITY)
     known = Shop.__new__(Shop)
     known.prices = [p for p in shop.prices if p.drop <= drop]
     for product in (f"p{i}" for i in range(5)):
         for day in range(until + 1):
-            check(products, (product,), day, oracle.product_values(known, product, day), context)
-    assert all(max(days) <= until for found in [*tables, products] for days in found.values())
+            check(products, PRODUCT_ACTIVITY, (product,), day, oracle.product_values(known, product, day), context)
+    assert all(max(days) <= until for found in [*tables.values(), products] for days in found.values())
 
 
 def rows(store: TableStore) -> dict[str, int]:
