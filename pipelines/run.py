@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 
 from pipelines.delta import TableStore
+from pipelines.errors import HomeEmptyError
 from pipelines.governance.home import open_home
 from pipelines.governance.report import store_report
 from pipelines.governance.runs import Run, StepReport
@@ -25,9 +26,10 @@ def new_run(settings: Settings, as_of: datetime | None = None) -> Run:
 
 
 @contextmanager
-def table_store(settings: Settings, application: str, *, create: bool = False) -> Iterator[TableStore]:
-    """The home's tables through a Spark session. `create` makes a new home; else an empty one is an error."""
-    open_home(settings, create=create)
+def table_store(settings: Settings, application: str, *, may_be_new: bool = False) -> Iterator[TableStore]:
+    """The home's tables through a Spark session. A home in which nothing was run is an error unless it may be new."""
+    with suppress(HomeEmptyError) if may_be_new else nullcontext():
+        open_home(settings, create=False)
     # Imported late: a wrong home is told before torch is loaded and a JVM started.
     from encoders.load import WORKER_ENVIRONMENT
     from pipelines.spark import spark_session
@@ -48,11 +50,7 @@ def run_steps(
     `drop` is needed by ingest alone. `history` declares the drop an import of history: its rows count as known at
     their own time (the first drop of a home always is one).
     """
-    if "ingest" in steps:
-        from pipelines.sources.readers import require_drop
-
-        require_drop(drop or "")
-    with table_store(run.settings, f"mmfs {' '.join(steps)}", create="ingest" in steps) as store:
+    with table_store(run.settings, f"mmfs {' '.join(steps)}", may_be_new="ingest" in steps) as store:
         reports = []
         for step in steps:
             announce(step)
