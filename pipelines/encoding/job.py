@@ -87,7 +87,8 @@ def _retries(store: TableStore, run: Run, part: str, spec: EncoderSpec) -> DataF
 def _encode_new(
     store: TableStore, run: Run, part: str, spec: EncoderSpec, drop_ids: list[str], report: StepReport
 ) -> None:
-    known = embeddings_of(store, spec.name, spec.version, MODALITIES[part])
+    # Spark drops what it keeps of a table when that is written: without a version, the contents would be gone then.
+    known = embeddings_of(store, spec.name, spec.version, MODALITIES[part], store.version(EMBEDDINGS))
     contents = contents_for(store, part, drop_ids).join(known.select(*_KEYS, F.lit(True).alias("known")), _KEYS, "left")
     contents = contents.withColumn("attempts", F.lit(0)).persist()
     try:

@@ -11,9 +11,15 @@ from pipelines.delta import TableStore
 from pipelines.tables.features import EMBEDDINGS
 
 
-def embeddings_of(store: TableStore, encoder: str, version: str, modalities: Sequence[str]) -> DataFrame:
-    """Rows of features.embeddings of an encoder version, failed ones included; prunes to their partitions."""
-    return store.read(EMBEDDINGS).where(
+def embeddings_of(
+    store: TableStore, encoder: str, version: str, modalities: Sequence[str], table_version: int | None = None
+) -> DataFrame:
+    """Rows of features.embeddings of an encoder version, failed ones included; prunes to their partitions.
+
+    `table_version` fixes which rows are seen, also by a frame that is kept while the table is written.
+    """
+    rows = store.read(EMBEDDINGS) if table_version is None else store.read_version(EMBEDDINGS, table_version)
+    return rows.where(
         (F.col("encoder") == encoder) & (F.col("encoder_version") == version) & F.col("modality").isin(*modalities)
     )
 
