@@ -241,7 +241,7 @@ def test_after_a_crash_only_the_rest_is_encoded(
     shop.drop("d1", queries=words)
     monkeypatch.setattr(job, "CHUNK", 10)
     append_once = shop.store.append_once
-    commits = []
+    commits: list[str] = []
 
     def crash_at_third(*arguments: Any) -> None:
         if len(commits) == 2:

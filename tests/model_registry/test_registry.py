@@ -60,6 +60,7 @@ def test_the_version_says_what_the_encoder_is(release: Release, settings: Settin
     assert version.tags["dimensions"] == str(release.clip.dimensions)
     assert model.params["licence"] == release.clip.licence
     assert model.params["uri"] == release.clip.uri
+    assert version.description
     assert release.clip.name in version.description.lower().replace(" ", "-")
     folder = Path(model.artifact_location.removeprefix("file://"))
     assert EncoderSpec.from_json((folder / "artifacts" / "spec.json").read_text(encoding="utf-8")) == release.clip
@@ -93,6 +94,7 @@ def test_a_run_is_linked_to_the_versions_it_used(release: Release, settings: Set
     assert logged.data.params["as_of"] == "2026-03-01T00:00:00+00:00"
     assert logged.data.params["release"] == "r1"
     assert logged.data.tags["mmfs.encoder.clip"] == f"models:/{release.clip.name}/1"
+    assert logged.inputs
     linked = {model.model_id for model in logged.inputs.model_inputs}
     assert linked == {register_encoder(spec, settings).model_id for spec in release.encoders.values()}
 
