@@ -29,15 +29,18 @@ class TableStore:
 
     def ensure(self, table: Table) -> DeltaTable:
         """The table, created empty with its declared schema, comments and partitioning where it is not there."""
-        return (
+        if self.exists(table):
+            return DeltaTable.forPath(self.spark, self.location(table))
+        builder = (
             DeltaTable.createIfNotExists(self.spark)
             .location(self.location(table))
             .addColumns(self._empty(table).schema)
-            .partitionedBy(*table.partition_by)
             .comment(table.comment)
             .property("delta.deletedFileRetentionDuration", f"interval {table.retention_days} days")
-            .execute()
         )
+        if table.cluster_by:
+            return builder.clusterBy(*table.cluster_by).execute()
+        return builder.partitionedBy(*table.partition_by).execute()
 
     def read(self, table: Table) -> DataFrame:
         """All rows; an empty frame of the declared schema where the table does not exist yet."""

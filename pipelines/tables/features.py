@@ -95,7 +95,7 @@ USER_TILES = Table(
         AVAILABLE_AT,
     ),
     keys=("subject_id", "day", "modality", "content_id", "allowed_purposes", "drop_id"),
-    partition_by=("day",),
+    cluster_by=("day",),
 )
 
 _DAILY_SUMS = (
@@ -141,7 +141,7 @@ USER_DAILY = Table(
         AVAILABLE_AT,
     ),
     keys=("subject_id", "day", "allowed_purposes", "drop_id"),
-    partition_by=("day",),
+    cluster_by=("day",),
 )
 
 USER_RECENT_ACTIONS = Table(

@@ -31,6 +31,8 @@ class Table:
     columns: tuple[Column, ...]
     keys: tuple[str, ...]
     partition_by: tuple[str, ...] = ()
+    # Liquid clustering: files are skipped by these columns' statistics, and one day's few rows do not become a file.
+    cluster_by: tuple[str, ...] = ()
     retention_days: int = 30
     # Purposes (see settings) a table of user features is computed for, each row belonging to one.
     purposes: tuple[str, ...] = ()

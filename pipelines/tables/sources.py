@@ -89,7 +89,7 @@ EVENTS = Table(
         *_PROVENANCE,
     ),
     keys=("event_id",),
-    partition_by=("event_date",),
+    cluster_by=("event_date",),
 )
 
 PRODUCTS = Table(
