@@ -141,8 +141,8 @@ def training_set(
 
 @app.command()
 def demo(
-    users: Annotated[int, typer.Option(help="Users of the drawn shop.")] = 300,
-    days: Annotated[int, typer.Option(help="Days of behaviour.")] = 60,
+    users: Annotated[int, typer.Option(help="Users of the drawn shop.")] = 150,
+    days: Annotated[int, typer.Option(help="Days of behaviour.")] = 45,
 ) -> None:
     """The whole way of the data on a drawn shop, in a folder of the cache that is made anew each time."""
     from pipelines.demo import show_demo

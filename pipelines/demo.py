@@ -25,6 +25,7 @@ from pipelines.sample_shop import write_sample_shop
 from pipelines.serving.online import read_features
 from pipelines.serving.render import render_features
 from pipelines.settings import Settings, load_settings
+from pipelines.spark import tune_for_small_tables
 from pipelines.tables.sources import EVENTS, QUARANTINE, REVIEWS
 from pipelines.training.training_set import training_set
 
@@ -58,8 +59,9 @@ def show_demo(console: Console, users: int, days: int) -> None:
     console.print(f"Drawing a shop of {users} users over {days} days into {shop}")
     summary = write_sample_shop(shop, users=users, days=days)
     stage = _Stage(console, folder, settings, summary.end)
-    _run(stage, shop)
-    with table_store(settings, "mmfs demo") as store:
+    with table_store(settings, "mmfs demo", may_be_new=True) as store:
+        tune_for_small_tables(store.spark)
+        _run(stage, shop)
         user = _telling_user(store)
         _show_user(stage, user)
         _show_training_set(stage, store)
