@@ -11,7 +11,6 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
-from pipelines.features.build import build_features
 from pyspark.sql import functions as F
 from rich.console import Console
 from rich.table import Table as RichTable
@@ -19,6 +18,7 @@ from rich.table import Table as RichTable
 from encoders.load import WORKER_ENVIRONMENT
 from encoders.spec import EncoderSpec
 from pipelines.delta import TableStore
+from pipelines.features.build import build_features
 from pipelines.releases.manifest import Release
 from pipelines.run import new_run
 from pipelines.settings import load_settings

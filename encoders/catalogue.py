@@ -93,9 +93,7 @@ def _open_clip(rest: str) -> dict[str, Any]:
         )
     tags = open_clip.list_pretrained_tags_by_model(model)
     if tag not in tags:
-        raise UnknownEncoderError(
-            f"unknown encoder 'open-clip:{rest}': {model} has the pretrained tags {tags}"
-        )
+        raise UnknownEncoderError(f"unknown encoder 'open-clip:{rest}': {model} has the pretrained tags {tags}")
     return {
         "modalities": IMAGE_AND_TEXT,
         "dimensions": int(config["embed_dim"]),
@@ -154,9 +152,7 @@ def _read_json(path: Path, uri: str) -> Any:
     if not path.parent.is_dir():
         raise UnknownEncoderError(f"unknown encoder '{uri}': there is no such directory")
     if not path.is_file():
-        raise EncoderFilesMissingError(
-            f"{uri}: {path.name} is missing there: save the model in its library's format"
-        )
+        raise EncoderFilesMissingError(f"{uri}: {path.name} is missing there: save the model in its library's format")
     return json.loads(path.read_text(encoding="utf-8"))
 
 

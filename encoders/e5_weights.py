@@ -92,9 +92,7 @@ def _vocabulary(reader: _Reader) -> tuple[list[str], np.ndarray, dict[str, int]]
 def read(path: Path) -> Quantised:
     """Parse the whole file; tensors come out as flat float32 arrays, dequantised without loss."""
     reader = _Reader(_mapped(path))
-    _magic, hidden, layers, heads, feed_forward, _vocabulary_size, positions, types, epsilon, _k = (
-        reader.take("8s7ifi")
-    )
+    _magic, hidden, layers, heads, feed_forward, _vocabulary_size, positions, types, epsilon, _k = reader.take("8s7ifi")
     pieces, scores, special = _vocabulary(reader)
     _flag, normaliser_length = reader.take("iI")
     reader.raw(normaliser_length)
@@ -105,12 +103,9 @@ def read(path: Path) -> Quantised:
         name = reader.raw(name_length).decode()
         entries.append((name, *reader.take("BIQQ")))
     tensors = {
-        name: _tensor(reader.data[offset : offset + size], count)
-        for name, _type, count, offset, size in entries
+        name: _tensor(reader.data[offset : offset + size], count) for name, _type, count, offset, size in entries
     }
-    return Quantised(
-        hidden, layers, heads, feed_forward, positions, types, epsilon, pieces, scores, special, tensors
-    )
+    return Quantised(hidden, layers, heads, feed_forward, positions, types, epsilon, pieces, scores, special, tensors)
 
 
 def _tensor(data: memoryview, count: int) -> np.ndarray:

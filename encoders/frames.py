@@ -57,9 +57,7 @@ def measure(picture: Image.Image) -> FrameQuality:
         deviation=float(luma.std()),
         sharpness=float(_laplacian(luma).var()),
         main_colour_share=float(shares.max()),
-        shades=int(
-            (np.bincount(luma.astype(np.uint8).reshape(-1), minlength=256) > luma.size * 0.0005).sum()
-        ),
+        shades=int((np.bincount(luma.astype(np.uint8).reshape(-1), minlength=256) > luma.size * 0.0005).sum()),
     )
 
 

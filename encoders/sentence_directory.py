@@ -68,11 +68,7 @@ def _layer_name(short: str) -> str:
 def _shape(name: str, values: np.ndarray, source: Quantised) -> tuple[int, ...]:
     if name.endswith("bias") or "LayerNorm" in name:
         return (values.size,)
-    inputs = (
-        source.feed_forward
-        if name.endswith(".output.dense.weight") and "attention" not in name
-        else source.hidden
-    )
+    inputs = source.feed_forward if name.endswith(".output.dense.weight") and "attention" not in name else source.hidden
     return (values.size // inputs, inputs)
 
 
@@ -84,9 +80,7 @@ def _tokenizer(source: Quantised) -> Tokenizer:
     )
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always")
     tokenizer.decoder = decoders.Metaspace(replacement="▁", prepend_scheme="always")
-    tokenizer.add_special_tokens(
-        [AddedToken(piece, special=True) for piece in ("<s>", "<pad>", "</s>", "<unk>")]
-    )
+    tokenizer.add_special_tokens([AddedToken(piece, special=True) for piece in ("<s>", "<pad>", "</s>", "<unk>")])
     tokenizer.post_processor = processors.TemplateProcessing(
         single="<s> $A </s>",
         pair="<s> $A </s> </s> $B </s>",

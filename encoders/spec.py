@@ -63,9 +63,7 @@ class EncoderSpec:
             values["modalities"] = tuple(values["modalities"])
             return cls(**values)
         except (ValueError, TypeError, KeyError) as error:
-            raise EncoderError(
-                f"not an encoder spec in JSON ({error}); make one with EncoderSpec.to_json"
-            ) from error
+            raise EncoderError(f"not an encoder spec in JSON ({error}); make one with EncoderSpec.to_json") from error
 
 
 def resolve(

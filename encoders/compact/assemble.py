@@ -26,9 +26,7 @@ def write(target: Path, weights: Path = WEIGHTS) -> None:
     """Fill the empty directory `target`; float16 weights, which open_clip loads as float32."""
     state = {f"visual.trunk.{name}": tensor.half() for name, tensor in trunk_state().items()}
     state.update(unpack(load_file(weights)))
-    save_file(
-        {name: tensor.contiguous() for name, tensor in state.items()}, target / "open_clip_model.safetensors"
-    )
+    save_file({name: tensor.contiguous() for name, tensor in state.items()}, target / "open_clip_model.safetensors")
     for name in COPIED:
         shutil.copyfile(HERE / name, target / name)
 

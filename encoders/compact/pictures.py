@@ -87,9 +87,7 @@ def photos(folder: Path) -> list[Picture]:
     with (folder / "clothing" / "labels.csv").open(newline="") as file:
         for row in csv.DictReader(file):
             split = "train" if row["split"] == "train" else "test"
-            pictures.append(
-                _photo("clothing", row["label"], split, CLOTHING, folder / "clothing" / row["path"])
-            )
+            pictures.append(_photo("clothing", row["label"], split, CLOTHING, folder / "clothing" / row["path"]))
     with (folder / "grocery_labels.csv").open(newline="") as file:
         for row in csv.DictReader(file):
             split = "test" if share(row["path"]) < 0.2 else "train"

@@ -18,9 +18,7 @@ def build(directory: Path, dimensions: int) -> Any:
     """open_clip's own text tower with fresh weights, from the configuration in `directory`."""
     from open_clip.hf_model import HFTextEncoder
 
-    tower = HFTextEncoder(
-        str(directory), dimensions, pooler_type="mean_pooler", proj_type="mlp", pretrained=False
-    )
+    tower = HFTextEncoder(str(directory), dimensions, pooler_type="mean_pooler", proj_type="mlp", pretrained=False)
     torch.nn.init.normal_(tower.transformer.embeddings.word_embeddings.weight, std=0.3)
     for name in ("position_embeddings", "token_type_embeddings"):
         torch.nn.init.zeros_(getattr(tower.transformer.embeddings, name).weight)
@@ -38,9 +36,7 @@ def padded(rows: list[list[int]]) -> torch.Tensor:
     return torch.tensor([row + [0] * (width - len(row)) for row in rows])
 
 
-def fit(
-    tower: Any, rows: list[list[int]], targets: np.ndarray, *, steps: int, seed: int, batch: int = 512
-) -> None:
+def fit(tower: Any, rows: list[list[int]], targets: np.ndarray, *, steps: int, seed: int, batch: int = 512) -> None:
     """Train `tower` so that texts with ids `rows` come out at `targets` (n, d), unit length.
 
     Cosine to the teacher, and a light contrast against the batch so that names stay apart.
@@ -55,9 +51,7 @@ def fit(
         torch.optim.SparseAdam([words.weight], lr=1e-2, betas=(0.9, 0.98)),
         torch.optim.Adam(dense, lr=1e-3, betas=(0.9, 0.98)),
     ]
-    schedules = [
-        torch.optim.lr_scheduler.LambdaLR(one, lambda step: _rate(step, steps)) for one in optimisers
-    ]
+    schedules = [torch.optim.lr_scheduler.LambdaLR(one, lambda step: _rate(step, steps)) for one in optimisers]
     tower.train()
     for step in range(steps):
         chosen = generator.choice(len(rows), batch, replace=False)

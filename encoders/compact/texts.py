@@ -51,9 +51,7 @@ def dictionary_pairs(dump: Path) -> list[Pair]:
             continue
         for gloss in match[3].split("/")[:2]:
             english = " ".join(_GLOSS_NOISE.sub(" ", gloss).split()).strip(" ,;.")
-            if re.match(
-                r"(CL:|variant of|old variant|see |surname|abbr\.|also written|used in|erhua)", english
-            ):
+            if re.match(r"(CL:|variant of|old variant|see |surname|abbr\.|also written|used in|erhua)", english):
                 continue
             english = re.sub(r"^to ", "", english.split(";")[0])
             if english and english.isascii() and len(english.split()) <= 5:
@@ -64,9 +62,7 @@ def dictionary_pairs(dump: Path) -> list[Pair]:
 def emoji_concepts(folder: Path) -> Concepts:
     """hexcode -> (Chinese names, English names); the first of each is the label, then keywords."""
     read = {
-        language: {
-            entry["hexcode"]: entry for entry in json.loads((folder / language / "data.json").read_text())
-        }
+        language: {entry["hexcode"]: entry for entry in json.loads((folder / language / "data.json").read_text())}
         for language in ("zh", "en")
     }
     concepts = {}

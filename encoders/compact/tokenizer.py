@@ -34,9 +34,7 @@ def build(package_file: Path, texts: Iterable[str], ascii_pieces: int) -> Tokeni
     used: Counter[int] = Counter()
     for encoding in wide.encode_batch(list(texts)):
         used.update(encoding.ids)
-    frequent = [
-        wide.id_to_token(index) for index, _ in used.most_common() if _is_long_ascii(wide.id_to_token(index))
-    ]
+    frequent = [wide.id_to_token(index) for index, _ in used.most_common() if _is_long_ascii(wide.id_to_token(index))]
     keep = set(frequent[:ascii_pieces])
     return _assemble([item for item in candidates if not _is_long_ascii(item[0]) or item[0] in keep])
 
@@ -46,9 +44,7 @@ def _is_long_ascii(piece: str | None) -> bool:
 
 
 def _assemble(vocabulary: list[tuple[str, float]]) -> Tokenizer:
-    tokenizer = Tokenizer(
-        models.Unigram([(PAD, 0.0), (UNKNOWN, 0.0), *vocabulary], unk_id=1, byte_fallback=False)
-    )
+    tokenizer = Tokenizer(models.Unigram([(PAD, 0.0), (UNKNOWN, 0.0), *vocabulary], unk_id=1, byte_fallback=False))
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always")
     tokenizer.decoder = decoders.Metaspace(replacement="▁", prepend_scheme="always")

@@ -89,9 +89,7 @@ def train_images(shown: list[pictures.Picture], features: np.ndarray, embed: rep
     return trained
 
 
-def name_bank(
-    train: list[pictures.Picture], embed: report.Embed
-) -> tuple[head.Bank, torch.Tensor, torch.Tensor]:
+def name_bank(train: list[pictures.Picture], embed: report.Embed) -> tuple[head.Bank, torch.Tensor, torch.Tensor]:
     """All distinct names; the bank row of each picture; the rows of the 1000 ImageNet names."""
     from torchvision.models._meta import _IMAGENET_CATEGORIES
 
@@ -125,9 +123,7 @@ def save(tower: torch.nn.Module, trained: head.Head) -> None:
     """Commit-ready weights, and the checksum of what set-up will build from them."""
     state = {f"visual.head.mlp.{name}": tensor for name, tensor in trained.state_dict().items()}
     buffers = ("position_ids", "token_type_ids")
-    state.update(
-        {f"text.{name}": tensor for name, tensor in tower.state_dict().items() if not name.endswith(buffers)}
-    )
+    state.update({f"text.{name}": tensor for name, tensor in tower.state_dict().items() if not name.endswith(buffers)})
     state["logit_scale"] = torch.tensor(20.0).log()
     save_file(assemble.pack(state), assemble.WEIGHTS)
     checksums = assemble.HERE.parent / "bundled_checksums.json"

@@ -72,9 +72,7 @@ def test_clip_vectors(clip: Encoder) -> None:
 
 
 @pytest.mark.parametrize("encoder_name", ["clip", "e5"])
-def test_names_of_one_thing_are_closer_than_of_others(
-    encoder_name: str, request: pytest.FixtureRequest
-) -> None:
+def test_names_of_one_thing_are_closer_than_of_others(encoder_name: str, request: pytest.FixtureRequest) -> None:
     encoder: Encoder = request.getfixturevalue(encoder_name)
     chinese = encoder.encode_texts(["苹果", "鞋子", "连衣裙", "牛奶", "雨伞"])
     english = encoder.encode_texts(["apple", "shoes", "dress", "milk", "umbrella"])

@@ -12,12 +12,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from pipelines.serving.online import read_features
-from pipelines.training.training_set import training_set
 
 from pipelines.governance.runs import StepReport
+from pipelines.serving.online import read_features
 from pipelines.tables.features import EMBEDDINGS
 from pipelines.tables.sources import SOURCE_COLUMNS
+from pipelines.training.training_set import training_set
 
 if TYPE_CHECKING:
     from tests.end_to_end.conftest import Shop
