@@ -56,8 +56,11 @@ def read_progress(store: TableStore, feast: FeatureStore) -> dict[str, Progress]
     return {
         view.name: progress[view.name]
         for view in feast.list_batch_feature_views()
-        # A view that was deleted and came back (a rollback) lost its online rows meanwhile.
-        if view.name in progress and progress[view.name].written_at >= _utc(view.created_timestamp)
+        # A view that was deleted and came back (a rollback) lost its online rows meanwhile; so may have one whose
+        # creation the registry does not tell, and it is taken in again.
+        if view.name in progress
+        and view.created_timestamp is not None
+        and progress[view.name].written_at >= _utc(view.created_timestamp)
     }
 
 

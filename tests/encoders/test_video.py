@@ -21,8 +21,8 @@ def scene(seed: int) -> Image.Image:
     picture = Image.new("RGB", SIZE, tuple(rng.integers(40, 220, 3).tolist()))
     draw = ImageDraw.Draw(picture)
     for _ in range(60):
-        x, y = rng.integers(0, 300), rng.integers(0, 220)
-        w, h = rng.integers(8, 60, 2)
+        x, y = int(rng.integers(0, 300)), int(rng.integers(0, 220))
+        w, h = rng.integers(8, 60, 2).tolist()
         draw.ellipse((x, y, x + w, y + h), fill=tuple(rng.integers(0, 255, 3).tolist()))
     return picture
 

@@ -36,13 +36,14 @@ class Moment:
 @pytest.fixture(scope="session")
 def moments(grocery: Shop) -> list[Moment]:
     """One household in the middle of its time, on its last day, and 40 days after it went quiet; and others."""
-    rows = duckdb.sql(
+    relation = duckdb.sql(
         f"""SELECT user_id, min(event_timestamp)::date, max(event_timestamp)::date
         FROM '{grocery.drop}/events.parquet' WHERE event_type = 'purchase' AND quantity > 0
         GROUP BY user_id ORDER BY count(*) DESC, user_id LIMIT 3"""
-    ).fetchall()
+    )
+    assert relation is not None
     found = []
-    for household, first, last in rows:
+    for household, first, last in relation.fetchall():
         middle = first + (last - first) / 2
         found += [Moment(household, _day_end(d)) for d in (middle, last, last + timedelta(days=40))]
     return found
@@ -85,13 +86,15 @@ def test_every_row_is_accounted_for(grocery: Shop) -> None:
 def test_spend_and_counts_of_thirty_days(grocery: Shop, moments: list[Moment], pulled: dict[str, list[dict]]) -> None:
     quiet = 0
     for moment, row in zip(moments, pulled["risk"], strict=True):
-        spend, purchases, orders = duckdb.execute(
+        totals = duckdb.execute(
             f"""SELECT coalesce(sum(quantity * price), 0)::double, count(*), count(DISTINCT session_id)
             FROM '{grocery.drop}/events.parquet'
             WHERE user_id = ? AND event_type = 'purchase' AND quantity > 0
             AND event_timestamp < ?::timestamptz AND event_timestamp >= ?::timestamptz""",
             [moment.household, moment.at.isoformat(), (moment.at - timedelta(days=30)).isoformat()],
         ).fetchone()
+        assert totals is not None
+        spend, purchases, orders = totals
         quiet += purchases == 0
         assert _value(row, "purchases_30d") == purchases
         assert _value(row, "orders_30d") == orders

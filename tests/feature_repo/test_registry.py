@@ -16,6 +16,7 @@ from pipelines.errors import SettingsError
 from pipelines.governance.runs import Run
 from pipelines.releases.manifest import Release
 from pipelines.releases.pin import write_pin
+from pipelines.serving.delta_source import DeltaSource
 from pipelines.serving.repo import FEATURE_REPO, apply, feature_store
 from pipelines.settings import PROJECT_ROOT, Settings
 from pipelines.tables.features import HISTORIES
@@ -111,7 +112,9 @@ def test_plain_feast_apply_works_without_spark(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr[-2000:]
     store = feature_store(settings, offline=False)
     assert {s.name for s in store.list_feature_services()} == {f"{u}{s}" for u in USES for s in ("", "_r1")}
-    assert store.get_feature_view(f"{PICTURES}_1").batch_source.partition["encoder"] == "tiny-clip"
+    source = store.get_feature_view(f"{PICTURES}_1").batch_source
+    assert isinstance(source, DeltaSource)
+    assert source.partition["encoder"] == "tiny-clip"
 
 
 def test_an_unknown_configuration_is_explained(tmp_path: Path) -> None:

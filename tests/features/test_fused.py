@@ -31,7 +31,8 @@ def unit(vector: np.ndarray) -> np.ndarray:
 def test_all_modalities_share_the_vector_equally_between_both_spaces() -> None:
     given = interests()
     fused, says = fuse(given, only(*SOURCES))
-    mixed = unit(sum(s * unit(v[0]) for s, v in zip(CLIP_SHARES.values(), given, strict=False)))
+    parts = [s * unit(v[0]) for s, v in zip(CLIP_SHARES.values(), given, strict=False)]
+    mixed = unit(np.sum(parts, axis=0))
     expected = np.concatenate([mixed, unit(given[REVIEW][0])]) / np.sqrt(2)
     np.testing.assert_allclose(fused[0], expected, atol=1e-6)
     assert says.tolist() == [True]
@@ -98,4 +99,6 @@ def test_only_what_differs_from_the_row_in_force_is_written() -> None:
     standing = np.array(first[0]["vector"], dtype=np.float32)
     assert made(row(1, 0, image), row(1, PUBLISHED, standing)) == []
     corrected = made(row(1, 0, image), row(1, PUBLISHED, -standing), as_of=None)
-    assert corrected[0]["created_at"] == corrected[0]["event_timestamp"] + dt.timedelta(microseconds=1)
+    said = corrected[0]["event_timestamp"]
+    assert isinstance(said, dt.datetime)
+    assert corrected[0]["created_at"] == said + dt.timedelta(microseconds=1)

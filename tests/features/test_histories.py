@@ -144,7 +144,8 @@ class Shop:
             drop = self._drop(day)
             until = self.random.choice([None, day + 0.1 + self.random.random() * 30])
             unlink_drop = drop if until is None else max(drop, self._drop(until))
-            links.append(Link(device, self.random.choice(self.users), at(day), until and at(until), drop, unlink_drop))
+            end = None if until is None else at(until)
+            links.append(Link(device, self.random.choice(self.users), at(day), end, drop, unlink_drop))
             day += 20
         return links
 

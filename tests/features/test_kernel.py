@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.features.kernel import decayed_means, run_starts, running_maximum
+from pipelines.features.kernel import Bools, Floats, Ints, Vectors, decayed_means, run_starts, running_maximum
 
 DIMENSIONS = 3
 HALF_LIFE = 7
-Array = npt.NDArray[np.generic]
 
 
 def brute_force(
-    rows: tuple[Array, Array, Array],
-    vectors: Array,
-    starts: Array,
-    seconds: Array,
-    base: dict[int, tuple[Array, float]],
-) -> tuple[Array, Array]:
+    rows: tuple[Ints, Ints, Floats],
+    vectors: Vectors,
+    starts: Bools,
+    seconds: Floats,
+    base: dict[int, tuple[Vectors, float]],
+) -> tuple[Floats, Floats]:
     sums, weights = np.zeros((len(starts), DIMENSIONS)), np.zeros(len(starts))
     for i in range(len(starts)):
         for step, content, weight in zip(*rows, strict=True):
@@ -91,5 +89,5 @@ def test_runs_start_where_any_key_changes() -> None:
     assert run_starts(np.array([])).tolist() == []
 
 
-def _unit(vectors: Array) -> npt.NDArray[np.float32]:
+def _unit(vectors: Floats) -> Vectors:
     return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), dtype=np.float32)

@@ -31,7 +31,7 @@ def random_rows() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     random = np.random.default_rng(3)
     events = []
     for i in range(400):
-        when = moment(random.integers(0, 4) if random.random() < 0.1 else random.uniform(0, 4))
+        when = moment(float(random.integers(0, 4)) if random.random() < 0.1 else random.uniform(0, 4))
         kind = TYPES[random.integers(len(TYPES))]
         events.append(
             {"event_id": f"e{i}", "subject_id": f"s{random.integers(3)}", "event_type": kind, "event_timestamp": when,

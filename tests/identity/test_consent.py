@@ -87,7 +87,7 @@ def test_consent_as_of_equals_brute_force(spark: SparkSession) -> None:
 
 
 def test_all_users_of_a_shared_device_must_allow(spark: SparkSession) -> None:
-    consents = [("u1", "marketing", True, hour(0), None), ("u2", "marketing", False, hour(0), None)]
+    consents: list[Consent] = [("u1", "marketing", True, hour(0), None), ("u2", "marketing", False, hour(0), None)]
     links = [("device", "device:d", "u1", hour(1), None), ("device", "device:d", "u2", hour(3), hour(5))]
     events = [("device:d", hour(h)) for h in (0, 1, 3, 5)]
     frame = spark.createDataFrame(events, "subject_id string, event_timestamp timestamp")

@@ -40,7 +40,7 @@ class Home:
     def write(self, table: Table, *rows: dict[str, Any]) -> None:
         """Append rows in one commit; columns that are not given are null, except the encoder's and written_at."""
         self._writes += 1
-        standing = {"written_at": datetime.now(UTC)}
+        standing: dict[str, Any] = {"written_at": datetime.now(UTC)}
         if table.depends_on:
             standing["encoder"], standing["encoder_version"] = self.releases[0].encoder_for(table.depends_on)
         complete = [{c: row.get(c, standing.get(c)) for c in table.column_names} for row in rows]

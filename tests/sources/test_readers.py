@@ -27,12 +27,12 @@ def read(spark: SparkSession, drop: Path, source: str) -> list[Row]:
 
 
 def test_all_formats_give_the_same_text(spark: SparkSession, tmp_path: Path) -> None:
-    row = {
+    row: Row = {
         "product_id": "7", "title": 'a "quoted"\ntitle, 苹果', "price": "4.50", "attributes": '{"a":"1"}',
         "image_paths": '["x.jpg","y;z.jpg"]', "updated_at": INSTANT, "colour": "red",
     }  # fmt: skip
     write_csv(tmp_path / "csv" / "products.csv", [row])
-    nested = {**row, "attributes": {"a": "1"}, "image_paths": ["x.jpg", "y;z.jpg"]}
+    nested: Row = {**row, "attributes": {"a": "1"}, "image_paths": ["x.jpg", "y;z.jpg"]}
     write_json_lines(tmp_path / "json" / "products" / "part-1.jsonl", [nested])
     typed = spark.createDataFrame([row], "struct<" + ",".join(f"{c}:string" for c in row) + ">").selectExpr(
         "product_id", "title", "cast(price as decimal(8,2)) price",

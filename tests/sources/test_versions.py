@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipelines.sources.versions import consent_versions, timeline_changes
 
@@ -22,7 +22,7 @@ def merged(existing: DataFrame, changes: DataFrame) -> DataFrame:
     return untouched.unionByName(changes.select(existing.columns))
 
 
-def contents(frame: DataFrame) -> list[tuple[object, ...]]:
+def contents(frame: DataFrame) -> list[tuple[Any, ...]]:
     return sorted(
         tuple(row)
         for row in frame.selectExpr("product_id", "price", "string(valid_from)", "string(valid_to)")
@@ -48,7 +48,7 @@ def test_timelines_do_not_depend_on_the_order_of_arrival(spark: SparkSession) ->
         results.append(contents(silver))
     assert results[1] == results[0]
     assert results[2] == results[0]
-    ends = {}
+    ends: dict[str, list[tuple[str, str]]] = {}
     for product, _, valid_from, valid_to in reversed(results[0]):
         assert valid_to == "" or valid_to > valid_from
         ends.setdefault(product, []).append((valid_from, valid_to))
