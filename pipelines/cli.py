@@ -53,7 +53,7 @@ def sample_shop(
     from pipelines.sample_shop import write_sample_shop
 
     summary = write_sample_shop(out, users=users, days=days, seed=seed)
-    console.print(summary)
+    console.print(str(summary), soft_wrap=True, highlight=False)
 
 
 @app.command()
@@ -136,7 +136,8 @@ def training_set(
     require_entities(entities)
     settings = _settings(home)
     with table_store(settings, "mmfs training-set") as store:
-        console.print(pull(store, new_run(settings, _instant(as_of)), entities, service, out))
+        report = pull(store, new_run(settings, _instant(as_of)), entities, service, out)
+    console.print(str(report), soft_wrap=True, highlight=False)
 
 
 @app.command()

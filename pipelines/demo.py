@@ -13,7 +13,6 @@ import pyarrow.parquet as pq
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from rich.console import Console
-from rich.panel import Panel
 from rich.table import Table as RichTable
 
 from pipelines.delta import TableStore
@@ -56,8 +55,8 @@ def show_demo(console: Console, users: int, days: int) -> None:
     folder.mkdir(parents=True)
     settings = base.model_copy(update={"home": str(folder / "home")})
     shop = folder / "shop"
-    console.print(f"Drawing a shop of {users} users over {days} days into {shop}")
     summary = write_sample_shop(shop, users=users, days=days)
+    console.print(f"Drew a shop: {summary}", soft_wrap=True, highlight=False)
     stage = _Stage(console, folder, settings, summary.end)
     with table_store(settings, "mmfs demo", may_be_new=True) as store:
         tune_for_small_tables(store.spark)
@@ -113,7 +112,7 @@ def _show_training_set(stage: _Stage, store: TableStore) -> None:
     entities, out = stage.folder / "labels.parquet", stage.folder / "training_set.parquet"
     pq.write_table(_labels(store.read(EVENTS), stage.end), entities)
     report = training_set(store, new_run(stage.settings, stage.end), entities, "risk", out)
-    stage.console.print(report)
+    stage.console.print(str(report), soft_wrap=True, highlight=False)
     rows = pq.read_table(out)
     shown = [
         c for c in rows.column_names
@@ -178,4 +177,5 @@ def _show_next(stage: _Stage, shop: Path, user: str) -> None:
         "mmfs run YOUR_DROP --home state        # your own shop: docs/sources.md says what a drop holds",
     )
     stage.heading("What to try next")
-    stage.console.print(Panel("\n".join(f".venv/bin/{c}" for c in commands)), soft_wrap=True)
+    for command in commands:
+        stage.console.print(f"  .venv/bin/{command}", soft_wrap=True, highlight=False)

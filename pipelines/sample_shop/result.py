@@ -26,3 +26,8 @@ class SampleShopSummary:
     media: dict[str, int]
     dirt: dict[str, int]
     end: datetime
+
+    def __str__(self) -> str:
+        tables = ", ".join(f"{rows:,} {table}" for table, rows in self.rows.items())
+        media = ", ".join(f"{count:,} {kind}" for kind, count in self.media.items())
+        return f"{self.path}: {tables}; {media}; up to {self.end:%Y-%m-%d}; {sum(self.dirt.values()):,} oddities"

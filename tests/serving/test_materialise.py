@@ -145,7 +145,7 @@ def test_people_see_every_feature_and_its_status(standing: Home) -> None:
     text = console.export_text()
     assert "release r1" in text
     assert "[0.600, 0.800, 0.000, 0.000]" in text
-    assert "not_found" in text
+    assert "not found" in text
 
 
 def test_only_what_is_new_is_written_and_corrections_arrive(shop: Home) -> None:
