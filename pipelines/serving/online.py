@@ -123,7 +123,8 @@ class OnlineReader:
         [(at, values)] = self._feast._get_provider().online_read(
             self._feast.config, feature_view, [entity_key(join_key, key)], names
         )
-        return (at.astimezone(UTC), values) if at and values else (None, None)
+        # Of a view without the entity Redis answers with the epoch, SQLite with nothing.
+        return (at.astimezone(UTC), values) if at and values and at.timestamp() > 0 else (None, None)
 
     def _nothing_known(self, identifier: str, kind: str) -> str:
         return (
