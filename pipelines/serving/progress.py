@@ -60,7 +60,8 @@ def read_progress(store: TableStore, feast: FeatureStore) -> dict[str, Progress]
         # creation the registry does not tell, and it is taken in again.
         if view.name in progress
         and view.created_timestamp is not None
-        and progress[view.name].written_at >= _utc(view.created_timestamp)
+        # Feast's registry hands its times out naive and in UTC.
+        and progress[view.name].written_at >= view.created_timestamp.replace(tzinfo=UTC)
     }
 
 
@@ -127,5 +128,5 @@ def _files_added(store: TableStore, table: Table, partition: dict[str, str], aft
 
 
 def _utc(value: datetime) -> datetime:
-    # Both pyspark and Feast hand out naive times: pyspark's are local, Feast's are UTC and aware already.
+    # pyspark hands times out naive, in the process's local zone.
     return value.astimezone(UTC)
