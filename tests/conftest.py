@@ -25,7 +25,7 @@ class SparkSettings:
     cache_dir: Path
     home: str
     cores: int = 2
-    driver_memory: str = "2g"
+    driver_memory: str = "4g"
 
 
 @pytest.fixture(scope="session")

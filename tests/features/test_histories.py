@@ -377,6 +377,7 @@ def rows(store: TableStore) -> dict[str, int]:
     return {t.name: store.read(t).count() for t in (*USER_TABLES, PRODUCT_ACTIVITY, USER_DAILY)}
 
 
+@pytest.mark.soak  # five loads of many shops: too long for every change
 def test_replayed_drops_and_one_load_agree_with_brute_force(spark: SparkSession, tmp_path: Path) -> None:
     shop = Shop(seed=7)
     replayed = ShopStore(spark, tmp_path / "replayed")

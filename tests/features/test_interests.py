@@ -39,6 +39,9 @@ from pipelines.tables.features import (
 from pipelines.tables.schema import Table
 from pipelines.tables.sources import CONSENTS, EVENTS, IDENTITIES, PRODUCT_CONTENTS, REVIEWS
 
+# Five feature runs of a random shop; the decayed interests of real households are checked end to end on every change.
+pytestmark = pytest.mark.soak
+
 DIMENSIONS = {"clip": 8, "review": 5}
 START = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)
 DAY = dt.timedelta(days=1)
