@@ -71,8 +71,8 @@ def spark_session(
 ) -> SparkSession:
     """A session with Delta, in UTC.
 
-    `worker_environment` is given to every Python worker (allocator, thread counts). `long_run` lets a local JVM
-    compile fully: for benchmarks, streams and loads of millions of rows. Both need a session that starts here
+    `worker_environment` is given to every Python worker (allocator, thread counts). `long_run` gives a local JVM
+    the parallel collector: for benchmarks, streams and loads of millions of rows. Both need a session that starts here
     and now, and have no effect on one that is reused.
 
     Raises DeltaJarsError or JavaNotFoundError when set-up has not been run.

@@ -1,6 +1,6 @@
 """Daily sums per subject: features.user_daily, what every window is summed from.
 
-Cost ∝ the acts of the subject-days that a batch touches, plus rewriting those days' partitions.
+Cost ∝ the acts of the subject-days that a batch touches, plus rewriting the files that hold those days.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def build_daily(store: TableStore, dirty_days: DataFrame) -> int:
     old = store.read(USER_DAILY).where(F.col("day").isin(days))
     kept = old.join(dirty_days, ["subject_id", "day"], "left_anti")
     literals = ", ".join(f"DATE'{day}'" for day in days)
-    # One file per day, however many tasks there are.
+    # A day stays in one file, so that the next rewriting of a day touches few.
     rows_of_days = kept.unionByName(store.conform(new, USER_DAILY)).repartition("day")
     store.replace_where(rows_of_days, USER_DAILY, f"day IN ({literals})")
     rows = new.count()

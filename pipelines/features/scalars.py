@@ -63,7 +63,7 @@ def last_midnight(batch: Batch) -> int:
 def expiring_users(store: TableStore, batch: Batch) -> DataFrame:
     """Users of whom days left a window since the job's last batch, without any new act: [user_id, from_day].
 
-    Reads only those days' partitions.
+    Reads only the files that may hold those days.
     """
     daily = store.read(USER_DAILY).select("subject_id", "day")
     if batch.previous_as_of is None:

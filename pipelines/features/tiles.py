@@ -1,6 +1,6 @@
 """User tiles: who showed how much interest in which content on which day. No encoder is involved.
 
-Cost ∝ the acts of the (subject, day) pairs that a batch touches, plus rewriting those days' partitions.
+Cost ∝ the acts of the (subject, day) pairs that a batch touches, plus rewriting the files that hold those days.
 """
 
 from __future__ import annotations

@@ -94,9 +94,7 @@ def _with_consents(users: DataFrame, consents: DataFrame) -> DataFrame:
 
 
 def _append(store: TableStore, kept: DataFrame, table: Table, intake: Intake) -> None:
-    # One file per day and drop, however many tasks the rows come from; large days are split.
-    rows = kept.hint("rebalance", *table.partition_by) if table.partition_by else kept
-    store.append_once(rows, table, intake.drop_id)
+    store.append_once(kept, table, intake.drop_id)
 
 
 def _write_versions(store: TableStore, kept: DataFrame, table: Table, intake: Intake) -> None:
