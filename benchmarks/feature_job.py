@@ -19,6 +19,7 @@ from encoders.load import WORKER_ENVIRONMENT
 from encoders.spec import EncoderSpec
 from pipelines.delta import TableStore
 from pipelines.features.build import build_features
+from pipelines.frames import frame_of
 from pipelines.releases.manifest import Release
 from pipelines.run import new_run
 from pipelines.settings import load_settings
@@ -69,7 +70,7 @@ def write_shop(store: TableStore, events: int) -> None:
     store.append_once(complete.withColumns(missing), EVENTS, "benchmark")
     _write_products(store)
     drop = [("benchmark", "benchmark", START + timedelta(days=DAYS), True, START + timedelta(days=DAYS))]
-    store.append_once(store.spark.createDataFrame(drop, DROPS.ddl), DROPS, "benchmark")
+    store.append_once(frame_of(store.spark, drop, DROPS.ddl), DROPS, "benchmark")
 
 
 def _write_products(store: TableStore) -> None:
@@ -95,9 +96,9 @@ def _write_products(store: TableStore) -> None:
                     START,
                 )
             )
-    frame = store.spark.createDataFrame(contents, PRODUCT_CONTENTS.ddl)
+    frame = frame_of(store.spark, contents, PRODUCT_CONTENTS.ddl)
     store.append_once(frame, PRODUCT_CONTENTS, "benchmark")
-    store.append_once(store.spark.createDataFrame(embeddings, EMBEDDINGS.ddl), EMBEDDINGS, "benchmark")
+    store.append_once(frame_of(store.spark, embeddings, EMBEDDINGS.ddl), EMBEDDINGS, "benchmark")
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from delta.tables import DeltaTable
 from pyspark.sql import functions as F
 
+from pipelines.frames import frame_of
 from pipelines.settings import Settings
 from pipelines.tables.schema import Table
 
@@ -110,4 +111,4 @@ class TableStore:
         return rows.select(*(F.col(c.name).cast(c.type).alias(c.name) for c in table.columns))
 
     def _empty(self, table: Table) -> DataFrame:
-        return self.spark.createDataFrame([], table.ddl)
+        return frame_of(self.spark, [], table.ddl)

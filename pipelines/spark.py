@@ -52,8 +52,13 @@ DELTA = {
 }
 
 
-# On small tables planning is the work. Adaptive execution plans every stage anew and pays off on large ones only.
-SMALL_TABLES = {"spark.sql.adaptive.enabled": "false"}
+# On small tables planning is the work. Adaptive execution plans every stage anew, and Java code is generated for every
+# stage and compiled twice (Janino, then the JVM): they pay off on large tables only.
+SMALL_TABLES = {
+    "spark.sql.adaptive.enabled": "false",
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+}
 
 
 # A parallel collector gains nothing on few cores and small heaps. (Leaving out the JVM's second compiler starts
@@ -139,6 +144,7 @@ def _local_configuration(settings: SessionSettings, jvm_flags: tuple[str, ...]) 
         "spark.local.dir": str(scratch),
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),
         "spark.driver.extraJavaOptions": " ".join(flags),
+        "spark.python.daemon.module": "pipelines.environment.python_workers",
         "spark.sql.adaptive.enabled": "true",
         # Spark's 200 and Delta's 50 are made for clusters; here each partition is a task to start.
         "spark.sql.shuffle.partitions": str(max(settings.cores, 2)),

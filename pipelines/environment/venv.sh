@@ -31,7 +31,8 @@ echo "Python: installing the locked packages into $venv (the first time: some 3 
 # No build isolation: it would fetch a build tool that no hash was locked for; the lock's setuptools does.
 if [ -n "$uv" ]; then
     export VIRTUAL_ENV="$PWD/$venv"
-    $uv pip install -q --require-hashes -r requirements.lock
+    # Where Python may not write bytecode itself, every process would compile its imports anew: half a minute for torch.
+    $uv pip install -q --compile-bytecode --require-hashes -r requirements.lock
     $uv pip install -q --no-deps --no-build-isolation -e .
 else
     "$venv/bin/python" -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock

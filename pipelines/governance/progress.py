@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pyspark.sql import functions as F
 
 from pipelines.delta import TableStore
+from pipelines.frames import frame_of
 from pipelines.governance.runs import Run
 from pipelines.tables.governance import DROPS, PROGRESS
 
@@ -85,7 +86,7 @@ def _record(store: TableStore, batch: Batch, state: str) -> None:
             datetime.now(UTC),
         )
     ]
-    store.append_once(store.spark.createDataFrame(row, PROGRESS.ddl), PROGRESS, f"{batch.batch_id}/{state}")
+    store.append_once(frame_of(store.spark, row, PROGRESS.ddl), PROGRESS, f"{batch.batch_id}/{state}")
 
 
 def _aware(value: datetime) -> datetime:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import Group
 from rich.table import Table as RichTable
 
+from pipelines.frames import frame_of
 from pipelines.governance.runs import Figure, Run, StepReport
 from pipelines.tables.governance import RUN_REPORT
 
@@ -27,7 +28,7 @@ def store_report(store: TableStore, run: Run, reports: list[StepReport]) -> None
         for report in reports
         for f in report.figures
     ]
-    store.append_once(store.spark.createDataFrame(rows, RUN_REPORT.ddl), RUN_REPORT, run.run_id)
+    store.append_once(frame_of(store.spark, rows, RUN_REPORT.ddl), RUN_REPORT, run.run_id)
 
 
 def render_report(run: Run, reports: list[StepReport]) -> Group:

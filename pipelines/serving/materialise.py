@@ -10,6 +10,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from pipelines.delta import TableStore
+from pipelines.frames import frame_of
 from pipelines.governance.runs import Run, StepReport, timed_step
 from pipelines.identity.tombstones import without_erased
 from pipelines.serving.arrow_stream import arrow_batches
@@ -85,7 +86,7 @@ def _work(store: TableStore, view: FeatureView, since: Progress | None, run: Run
 
 def _subjects(store: TableStore, works: list[_Work]) -> DataFrame:
     """Users and devices that the given work is about."""
-    subjects = store.spark.createDataFrame([], "user_id string")
+    subjects = frame_of(store.spark, [], "user_id string")
     for work in works:
         if work.personal:
             keys = work.keys if work.keys is not None else partition_rows(store, work.source, work.version)
@@ -109,7 +110,7 @@ def _with_consent_changes(
             continue
         source = view.batch_source
         assert isinstance(source, DeltaSource)
-        nobody = store.spark.createDataFrame([], "user_id string")
+        nobody = frame_of(store.spark, [], "user_id string")
         planned[view.name] = _Work(view, source, "user_id", since.table_version, since, nobody)
     if consent.keys is None:
         # Nothing is known of what changed, so everybody may have.
@@ -159,7 +160,7 @@ def _as_allowed(rows: DataFrame, store: TableStore, work: _Work, changed: DataFr
     judged = judged.withColumn("_allowed", allowed)
     if work.keys is not None:
         # With all keys at hand everybody who does not consent is wiped: what a crash left behind is unknown.
-        withdrawn = changed if changed is not None else store.spark.createDataFrame([], "user_id string")
+        withdrawn = changed if changed is not None else frame_of(store.spark, [], "user_id string")
         marked = withdrawn.select("user_id").withColumn("_changed", F.lit(True))
         judged = judged.join(marked, "user_id", "left").where("_allowed OR _changed")
     values = {f.name: F.when(F.col("_allowed"), F.col(f.name)) for f in work.view.features}

@@ -14,6 +14,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from pipelines.delta import TableStore
+from pipelines.frames import frame_of
 from pipelines.serving.delta_source import DeltaSource
 from pipelines.serving.protos import entity_key
 from pipelines.tables.features import USER_CONSENT
@@ -70,7 +71,7 @@ def write_progress(store: TableStore, feast: FeatureStore, done: list[Progress])
     online = online_store_id(feast)
     rows = [(p.view, online, p.table_version, p.as_of, p.rows_ahead, p.written_at) for p in done]
     newest = max(p.written_at for p in done).isoformat()
-    frame = store.spark.createDataFrame(rows, MATERIALISED.ddl).coalesce(1)
+    frame = frame_of(store.spark, rows, MATERIALISED.ddl).coalesce(1)
     store.append_once(frame, MATERIALISED, f"{online}/{newest}")
     mark = Value(string_list_val=StringList(val=[newest]))
     now = datetime.now(UTC)
@@ -97,7 +98,7 @@ def touched_keys(
         files = _files_added(store, table, source.partition, since.table_version, version)
         # Keys alone are read, so rows that were deleted meanwhile do no harm: the winner is looked up in the table.
         reader = spark.read.option("recursiveFileLookup", "true")
-        keys = reader.parquet(*files).select(key) if files else spark.createDataFrame([], f"{key} string")
+        keys = reader.parquet(*files).select(key) if files else frame_of(spark, [], f"{key} string")
     except AnalysisException as error:
         if error.getCondition() == "PATH_NOT_FOUND":
             return None

@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 from pyspark.storagelevel import StorageLevel
 
 from pipelines.delta import TableStore
+from pipelines.frames import frame_of
 from pipelines.governance.home import open_home
 from pipelines.governance.runs import Run, StepReport, timed_step
 from pipelines.sources import figures
@@ -115,4 +116,4 @@ def _write_quarantine(store: TableStore, tables: list[JudgedSource], intake: Int
 def _record_drop(store: TableStore, drop: Drop, intake: Intake) -> None:
     # Last of all: only a drop that is recorded counts as taken in.
     row = [(intake.drop_id, drop.location, intake.as_of, intake.history, intake.as_of)]
-    store.append_once(store.spark.createDataFrame(row, DROPS.ddl), DROPS, intake.drop_id)
+    store.append_once(frame_of(store.spark, row, DROPS.ddl), DROPS, intake.drop_id)

@@ -15,6 +15,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from pipelines.delta import TableStore
+from pipelines.frames import frame_of
 from pipelines.governance.runs import Run
 from pipelines.identity.tombstones import without_erased
 from pipelines.serving.arrow_stream import arrow_batches
@@ -122,7 +123,7 @@ def _refused(store: TableStore, run: Run, frame: EntityFrame, service: FeatureSe
 
 def _without(asked: DataFrame, refused: list[str], store: TableStore) -> DataFrame:
     key = asked.columns[1]
-    return asked.join(store.spark.createDataFrame([(k,) for k in refused], f"{key} string"), key, "left_anti")
+    return asked.join(frame_of(store.spark, [(k,) for k in refused], f"{key} string"), key, "left_anti")
 
 
 def _features(

@@ -18,6 +18,7 @@ from PIL import Image, ImageDraw
 from encoders.bundled import prepare
 from encoders.spec import resolve
 from pipelines.delta import TableStore
+from pipelines.frames import frame_of
 from pipelines.releases.manifest import Release
 from pipelines.settings import Settings, load_settings
 from pipelines.tables.governance import DROPS
@@ -140,7 +141,7 @@ class Shop:
     def _append(self, table: Table, drop_id: str, rows: list[dict[str, Any]]) -> None:
         values = [tuple(row.get(name) for name in table.column_names) for row in rows]
         if values:
-            self.store.append_once(self.store.spark.createDataFrame(values, table.ddl), table, drop_id)
+            self.store.append_once(frame_of(self.store.spark, values, table.ddl), table, drop_id)
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from pipelines.features.daily import add_up, event_sums, message_sums, review_sums
+from pipelines.frames import frame_of
 from pipelines.settings import load_settings
 
 _EVENT = (
@@ -55,9 +56,9 @@ def test_a_day_adds_up_with_late_pieces_of_sessions_foreign_money_and_dirty_disc
     reviews = [("b", 2, None, moment(14), moment(14)), ("b", None, None, moment(15), moment(15))]
     messages = [("b", None, "service", moment(16), moment(20))]
     daily = add_up(
-        event_sums(known(spark.createDataFrame(events, _EVENT)), load_settings(currency="USD")),
-        review_sums(known(spark.createDataFrame(reviews, _TEXT))),
-        message_sums(known(spark.createDataFrame(messages, _TEXT))),
+        event_sums(known(frame_of(spark, events, _EVENT)), load_settings(currency="USD")),
+        review_sums(known(frame_of(spark, reviews, _TEXT))),
+        message_sums(known(frame_of(spark, messages, _TEXT))),
     )
     rows = {row.drop_id: row for row in daily.collect()}
     assert set(rows) == {"a", "b"}

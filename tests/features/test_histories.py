@@ -17,6 +17,7 @@ from pyspark.sql import functions as F
 
 from pipelines.delta import TableStore
 from pipelines.features.build import build_features
+from pipelines.frames import frame_of
 from pipelines.governance.runs import Run
 from pipelines.settings import load_settings
 from pipelines.tables.features import (
@@ -252,7 +253,7 @@ class ShopStore(TableStore):
 
     def put(self, table: Table, rows: list[dict[str, Any]]) -> None:
         values = [tuple(row.get(c) for c in table.column_names) for row in rows]
-        self.silver[table] = self.spark.createDataFrame(values, table.ddl).coalesce(1)
+        self.silver[table] = frame_of(self.spark, values, table.ddl).coalesce(1)
 
 
 def write_silver(store: ShopStore, shop: Shop, drop: int, one_load: bool) -> None:

@@ -24,6 +24,7 @@ from pipelines.features.changes import dirty_subject_days, dirty_users
 from pipelines.features.fused import build_fused
 from pipelines.features.interests import build_interests
 from pipelines.features.tiles import build_tiles
+from pipelines.frames import frame_of
 from pipelines.governance.progress import Batch, finish, start
 from pipelines.releases.manifest import Release
 from pipelines.settings import load_settings
@@ -145,7 +146,7 @@ def append(store: TableStore, table: Table, rows: list[Row], transaction: str) -
     if "event_date" in table.column_names:
         rows = [{**r, "event_date": r["event_timestamp"].date()} for r in rows]
     values = [tuple(r.get(c) for c in table.column_names) for r in rows]
-    frame = store.spark.createDataFrame(values, table.ddl).coalesce(1)
+    frame = frame_of(store.spark, values, table.ddl).coalesce(1)
     store.append_once(frame, table, transaction)
 
 

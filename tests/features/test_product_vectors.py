@@ -11,6 +11,7 @@ from pyspark.sql import SparkSession
 from encoders.spec import EncoderSpec
 from pipelines.delta import TableStore
 from pipelines.features.product_vectors import build_product_vectors
+from pipelines.frames import frame_of
 from pipelines.governance.progress import Batch
 from pipelines.releases.manifest import Release
 from pipelines.settings import load_settings
@@ -29,7 +30,7 @@ def release() -> Release:
 
 def append(store: TableStore, table: Table, rows: list[dict[str, object]]) -> None:
     values = [tuple(r.get(c) for c in table.column_names) for r in rows]
-    store.append_once(store.spark.createDataFrame(values, table.ddl).coalesce(1), table, "rows")
+    store.append_once(frame_of(store.spark, values, table.ddl).coalesce(1), table, "rows")
 
 
 def content(product: str, day: int, modality: str, name: str) -> dict[str, object]:

@@ -12,6 +12,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from pipelines.features.tiles import interest_events, tiles
+from pipelines.frames import frame_of
 from pipelines.tables.features import HALF_LIVES_DAYS, INTEREST_WEIGHTS
 from pipelines.tables.sources import EVENTS, PRODUCT_CONTENTS
 
@@ -76,10 +77,10 @@ def brute_force(events: list[dict[str, Any]], contents: list[dict[str, Any]]) ->
 
 def test_tiles_equal_a_plain_loop(spark: SparkSession) -> None:
     events, contents = random_rows()
-    acts = interest_events(spark.createDataFrame(rows_of(EVENTS, events), EVENTS.ddl)).selectExpr(
+    acts = interest_events(frame_of(spark, rows_of(EVENTS, events), EVENTS.ddl)).selectExpr(
         "*", "cast(null as string) content_hash", "array('personalisation') allowed_purposes"
     )
-    made = tiles(acts, spark.createDataFrame(rows_of(PRODUCT_CONTENTS, contents), PRODUCT_CONTENTS.ddl)).collect()
+    made = tiles(acts, frame_of(spark, rows_of(PRODUCT_CONTENTS, contents), PRODUCT_CONTENTS.ddl)).collect()
     expected = brute_force(events, contents)
     assert {(r.subject_id, r.day, r.modality, r.content_id, r.drop_id) for r in made} == set(expected)
     for r in made:

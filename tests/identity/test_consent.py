@@ -6,6 +6,7 @@ import random
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from pipelines.frames import frame_of
 from pipelines.identity.consent import with_allowed_purposes
 from pipelines.settings import PURPOSES, Settings, load_settings
 
@@ -24,12 +25,12 @@ def hour(number: int) -> datetime:
 
 def consents_frame(spark: SparkSession, rows: list[Consent]) -> DataFrame:
     schema = "user_id string, purpose string, granted boolean, valid_from timestamp, valid_to timestamp"
-    return spark.createDataFrame(rows, schema)
+    return frame_of(spark, rows, schema)
 
 
 def identities_frame(spark: SparkSession, rows: list[Link]) -> DataFrame:
     schema = "identifier_type string, identifier string, user_id string, linked_at timestamp, unlinked_at timestamp"
-    return spark.createDataFrame(rows, schema)
+    return frame_of(spark, rows, schema)
 
 
 def random_world(random: random.Random, case: int) -> tuple[list[Consent], list[Link], list[tuple[str, datetime]]]:
@@ -74,7 +75,7 @@ def test_consent_as_of_equals_brute_force(spark: SparkSession) -> None:
     consents = [row for world in worlds for row in world[0]]
     links = [row for world in worlds for row in world[1]]
     events = [(n, s, at) for n, (s, at) in enumerate(row for world in worlds for row in world[2])]
-    frame = spark.createDataFrame(events, "n int, subject_id string, event_timestamp timestamp")
+    frame = frame_of(spark, events, "n int, subject_id string, event_timestamp timestamp")
     got = with_allowed_purposes(frame, consents_frame(spark, consents), identities_frame(spark, links), SETTINGS)
     result = {row.n: row.allowed_purposes for row in got.collect()}
     by_case = {f"{case}": world for case, world in enumerate(worlds)}
@@ -90,7 +91,7 @@ def test_all_users_of_a_shared_device_must_allow(spark: SparkSession) -> None:
     consents: list[Consent] = [("u1", "marketing", True, hour(0), None), ("u2", "marketing", False, hour(0), None)]
     links = [("device", "device:d", "u1", hour(1), None), ("device", "device:d", "u2", hour(3), hour(5))]
     events = [("device:d", hour(h)) for h in (0, 1, 3, 5)]
-    frame = spark.createDataFrame(events, "subject_id string, event_timestamp timestamp")
+    frame = frame_of(spark, events, "subject_id string, event_timestamp timestamp")
     got = with_allowed_purposes(
         frame, consents_frame(spark, consents), identities_frame(spark, links), load_settings()
     ).orderBy("event_timestamp")

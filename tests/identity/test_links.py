@@ -3,6 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from pipelines.frames import frame_of
 from pipelines.identity.links import linked_subjects
 from pipelines.identity.tombstones import without_erased
 
@@ -26,7 +27,7 @@ def test_statements_about_one_device_and_user_become_links_without_overlap(spark
         ("loyalty_card", "loyalty_card:c", "u", day(1), None),
     ]
     schema = "identifier_type string, identifier string, user_id string, linked_at timestamp, unlinked_at timestamp"
-    links = linked_subjects(spark.createDataFrame(rows, schema)).collect()
+    links = linked_subjects(frame_of(spark, rows, schema)).collect()
 
     def utc(value: datetime | None) -> datetime | None:
         return None if value is None else value.astimezone(UTC)
@@ -40,6 +41,6 @@ def test_statements_about_one_device_and_user_become_links_without_overlap(spark
 
 
 def test_erased_subjects_are_left_out(spark: SparkSession) -> None:
-    rows = spark.createDataFrame([("u1", 1), ("u2", 2), (None, 3)], "subject_id string, n int")
-    tombstones = spark.createDataFrame([("u1",), ("u1",), ("u9",)], "subject_id string")
+    rows = frame_of(spark, [("u1", 1), ("u2", 2), (None, 3)], "subject_id string, n int")
+    tombstones = frame_of(spark, [("u1",), ("u1",), ("u9",)], "subject_id string")
     assert sorted(r.n for r in without_erased(rows, tombstones).collect()) == [2, 3]

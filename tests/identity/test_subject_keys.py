@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyspark.sql import functions as F
 
+from pipelines.frames import frame_of
 from pipelines.identity.subject_keys import subject_key, subject_key_column
 from pipelines.settings import Settings, load_settings
 
@@ -47,13 +48,13 @@ def test_nobody_has_an_empty_key(kind: str, identifier: str) -> None:
 @pytest.mark.parametrize("settings", [PLAIN, KEYED], ids=["plain", "hmac"])
 def test_spark_and_python_agree(spark: SparkSession, settings: Settings) -> None:
     pairs = [(k, i) for k in ("user", "device", "a b", "~*%", "手机", "k:") for i in ("1", "a:b", "é~", " x ")]
-    rows = spark.createDataFrame(pairs, "kind string, id string")
+    rows = frame_of(spark, pairs, "kind string, id string")
     column = subject_key_column(F.col("kind"), F.col("id"), settings)
     got = {(r.kind, r.id): r.key for r in rows.select("*", column.alias("key")).collect()}
     assert got == {pair: subject_key(*pair, settings) for pair in pairs}
 
 
 def test_spark_gives_null_for_nobody(spark: SparkSession) -> None:
-    rows = spark.createDataFrame([("",), (None,)], "id string")
+    rows = frame_of(spark, [("",), (None,)], "id string")
     keys = rows.select(subject_key_column("user", F.col("id"), PLAIN).alias("k")).collect()
     assert [r.k for r in keys] == [None, None]

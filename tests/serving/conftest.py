@@ -10,6 +10,7 @@ import pytest
 
 from encoders.spec import EncoderSpec
 from pipelines.delta import TableStore
+from pipelines.frames import frame_of
 from pipelines.governance.runs import Run
 from pipelines.releases.manifest import Release
 from pipelines.releases.pin import write_pin
@@ -45,7 +46,7 @@ class Home:
             standing["encoder"], standing["encoder_version"] = self.releases[0].encoder_for(table.depends_on)
         complete = [{c: row.get(c, standing.get(c)) for c in table.column_names} for row in rows]
         values = [tuple(row.values()) for row in complete]
-        frame = self.store.spark.createDataFrame(values, table.ddl)
+        frame = frame_of(self.store.spark, values, table.ddl)
         self.store.append_once(frame, table, f"test/{self._writes}")
 
     def run(self, as_of: datetime) -> Run:

@@ -12,6 +12,7 @@ import pytest
 from rich.console import Console
 
 from pipelines.errors import UnknownReleaseError, UnknownServiceError, UnknownUserError
+from pipelines.frames import frame_of
 from pipelines.serving.materialise import materialise
 from pipelines.serving.online import read_features
 from pipelines.serving.render import render_features
@@ -177,7 +178,7 @@ def test_withdrawn_consent_wipes_and_granting_again_restores(shop: Home) -> None
         consent("ann", True, return_),
     )
     rows = [tuple(version[c] for c in CONSENTS.column_names) for version in versions]
-    frame = shop.store.spark.createDataFrame(rows, CONSENTS.ddl)
+    frame = frame_of(shop.store.spark, rows, CONSENTS.ddl)
     shop.store.replace_where(frame, CONSENTS, "user_id = 'ann'")
     assert written(shop, withdrawal) == {
         "user_consent": 1,

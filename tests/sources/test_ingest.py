@@ -10,6 +10,7 @@ import pytest
 from pyspark.sql import DataFrame
 
 from pipelines.delta import TableStore
+from pipelines.frames import frame_of
 from pipelines.governance.runs import StepReport
 from pipelines.identity.subject_keys import subject_key
 from pipelines.sources import ingest as ingest_step
@@ -132,7 +133,7 @@ def shop(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Shop:
     folder = tmp_path_factory.mktemp("shop")
     store = TableStore(spark, settings_of(folder / "home"))
     erased = [(subject_key("user", "gone", store.settings), AS_OF, "asked")]
-    store.append_once(spark.createDataFrame(erased, TOMBSTONES.ddl), TOMBSTONES, "test")
+    store.append_once(frame_of(spark, erased, TOMBSTONES.ddl), TOMBSTONES, "test")
     return Shop(store, folder)
 
 

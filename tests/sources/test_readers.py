@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pipelines.errors import DropNotFoundError, MissingColumnError
+from pipelines.frames import frame_of
 from pipelines.sources.drop_files import open_drop
 from pipelines.sources.fingerprint import drop_id
 from pipelines.sources.readers import read_source
@@ -34,7 +35,7 @@ def test_all_formats_give_the_same_text(spark: SparkSession, tmp_path: Path) -> 
     write_csv(tmp_path / "csv" / "products.csv", [row])
     nested: Row = {**row, "attributes": {"a": "1"}, "image_paths": ["x.jpg", "y;z.jpg"]}
     write_json_lines(tmp_path / "json" / "products" / "part-1.jsonl", [nested])
-    typed = spark.createDataFrame([row], "struct<" + ",".join(f"{c}:string" for c in row) + ">").selectExpr(
+    typed = frame_of(spark, [tuple(row.values())], ", ".join(f"{c} string" for c in row)).selectExpr(
         "product_id", "title", "cast(price as decimal(8,2)) price",
         "from_json(attributes, 'map<string,string>') attributes",
         "from_json(image_paths, 'array<string>') image_paths", "cast(updated_at as timestamp) updated_at", "colour",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from pyspark.sql import functions as F
 
+from pipelines.frames import frame_of
 from pipelines.settings import load_settings
 from pipelines.sources.rules import RULES, checks_of, with_first_broken_rule
 from pipelines.sources.typed import typed
@@ -103,7 +104,7 @@ def test_rows_break_the_rule_they_should(spark: SparkSession, source: str) -> No
         )
         for n, (changes, _) in enumerate(cases)
     ]
-    bronze = spark.createDataFrame(rows, BRONZE[source].ddl)
+    bronze = frame_of(spark, rows, BRONZE[source].ddl)
     judged = with_first_broken_rule(typed(bronze, source, load_settings(), history=False), source, AS_OF)
     got = {int(r.drop_id): (r.rule, r.value) for r in judged.select("drop_id", "rule", "value").collect()}
     assert {n: got[n][0] for n in got} == {n: rule for n, (_, rule) in enumerate(cases)}
@@ -121,7 +122,8 @@ def test_every_rule_has_a_reason_and_a_case() -> None:
 
 def test_times_keep_their_instant_and_microseconds(spark: SparkSession) -> None:
     rows = [{**GOOD["events"], "event_timestamp": "2026-02-01T10:00:00.123456+08:00"}]
-    bronze = spark.createDataFrame(
+    bronze = frame_of(
+        spark,
         [tuple({**r, "ingested_at": AS_OF}.get(c) for c in BRONZE["events"].column_names) for r in rows],
         BRONZE["events"].ddl,
     )

@@ -6,6 +6,7 @@ import random
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from pipelines.frames import frame_of
 from pipelines.sources.versions import consent_versions, timeline_changes
 
 if TYPE_CHECKING:
@@ -41,9 +42,9 @@ def test_timelines_do_not_depend_on_the_order_of_arrival(spark: SparkSession) ->
     results = []
     for drops in (1, 3, 3):
         generator.shuffle(versions)
-        silver = spark.createDataFrame([], SCHEMA)
+        silver = frame_of(spark, [], SCHEMA)
         for part in range(drops):
-            new = spark.createDataFrame(versions[part::drops], SCHEMA).drop("valid_to")
+            new = frame_of(spark, versions[part::drops], SCHEMA).drop("valid_to")
             silver = merged(silver, timeline_changes(new, silver, KEYS)).localCheckpoint()
         results.append(contents(silver))
     assert results[1] == results[0]
@@ -63,8 +64,8 @@ def test_only_rows_that_change_are_written(spark: SparkSession) -> None:
         ("p1", 3, START + timedelta(days=2), None),
         ("p2", 9, START, None),
     ]
-    existing = spark.createDataFrame(rows, SCHEMA)
-    new = spark.createDataFrame([("p1", 2, START + timedelta(days=1), None)], SCHEMA).drop("valid_to")
+    existing = frame_of(spark, rows, SCHEMA)
+    new = frame_of(spark, [("p1", 2, START + timedelta(days=1), None)], SCHEMA).drop("valid_to")
     changes = timeline_changes(new, existing, KEYS)
     assert sorted(r.price for r in changes.collect()) == [1, 2]
 
@@ -76,7 +77,7 @@ def test_consents_by_purpose(spark: SparkSession) -> None:
         ("none", []),
         ("unknown", None),
     ]
-    users = spark.createDataFrame(rows, "user_id string, consents array<string>").selectExpr(
+    users = frame_of(spark, rows, "user_id string, consents array<string>").selectExpr(
         "*", "current_timestamp() valid_from", "current_timestamp() available_at", "'d' drop_id"
     )
     got: dict[str, set[str]] = {}

@@ -6,6 +6,7 @@ import random
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from pipelines.frames import frame_of
 from pipelines.training.point_in_time import features_at
 
 if TYPE_CHECKING:
@@ -40,8 +41,8 @@ def test_agrees_with_brute_force(spark: SparkSession) -> None:
             expected[key, moment] = {r[3] for r in history if r[:3] == best[:3]}
 
     rows = features_at(
-        spark.createDataFrame(list(moments), "user_id string, moment timestamp"),
-        spark.createDataFrame(history, "user_id string, event_timestamp timestamp, created_at timestamp, value int"),
+        frame_of(spark, list(moments), "user_id string, moment timestamp"),
+        frame_of(spark, history, "user_id string, event_timestamp timestamp, created_at timestamp, value int"),
         "user_id",
         ["value"],
         "view",
