@@ -1,4 +1,4 @@
-"""What tests of every room share: one Spark session, and the provided datasets where they are present."""
+"""What tests of every room share: one Spark session, homes, and the provided datasets where they are present."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pipelines.spark import spark_session, tune_for_small_tables
+from tests.hand_made_home import Home
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -48,3 +49,14 @@ def test_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no test data at {folder}; set MMFS_TEST_DATA to the folder that holds it")
     return folder
+
+
+@pytest.fixture
+def home(tmp_path: Path, spark: SparkSession) -> Home:
+    return Home(tmp_path / "home", spark)
+
+
+@pytest.fixture(scope="module")
+def standing_home(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Home:
+    """For tests that only read: one home for a whole module."""
+    return Home(tmp_path_factory.mktemp("standing") / "home", spark)

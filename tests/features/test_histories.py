@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import random
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -32,209 +30,7 @@ from pipelines.tables.features import (
 from pipelines.tables.governance import DROPS
 from pipelines.tables.schema import Table
 from pipelines.tables.sources import CONSENTS, EVENTS, IDENTITIES, MESSAGES, PRODUCTS, REVIEWS
-
-START = datetime(2024, 1, 1, tzinfo=UTC)
-# Times of the runs in days after START: two fall within a day; the last one brings nothing but time.
-RUNS = (40.0, 80.4, 120.6, 240.0)
-LAST_DAY = 240
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-WINDOWS = (1, 7, 30, 90)
-TYPES = ("view", "click", "purchase", "return", "search", "impression")
-
-
-def at(days: float) -> datetime:
-    return START + timedelta(seconds=round(days * 86_400))
-
-
-@dataclass(frozen=True)
-class Act:
-    id: str
-    subject: str
-    kind: str
-    at: datetime
-    product: str | None
-    session: str | None
-    quantity: int | None
-    price: float
-    rating: int | None
-    drop: int
-
-    @property
-    def day(self) -> int:
-        return (self.at - START).days
-
-
-@dataclass(frozen=True)
-class Link:
-    device: str
-    user: str
-    since: datetime
-    until: datetime | None
-    drop: int
-    unlink_drop: int
-
-
-@dataclass(frozen=True)
-class Word:
-    user: str
-    purpose: str
-    granted: bool
-    since: datetime
-    drop: int
-
-
-@dataclass(frozen=True)
-class Price:
-    product: str
-    since: datetime
-    price: float
-    drop: int
-
-
-class Shop:
-    """What happened, and when the system was told: everything of drop k comes with run k."""
-
-    def __init__(self, seed: int, users: int = 30) -> None:
-        self.random = random.Random(seed)
-        self.users = [f"u{i}" for i in range(users)]
-        self.devices = [f"d{i}" for i in range(users // 2)]
-        # Few distinct days, or the tables would have hundreds of partitions.
-        self.days = sorted(self.random.sample(range(118), 24))
-        self.acts = [a for s in self.users + self.devices for a in self._acts(s)]
-        self.links = [link for d in self.devices for link in self._links(d)]
-        self.words = [w for u in self.users for w in self._words(u)]
-        self.prices = [
-            Price(f"p{i}", at(day), 1.0 + i + day, self._drop(day)) for i in range(4) for day in (0, 33.5, 90)
-        ]
-
-    def _drop(self, day: float) -> int:
-        """The first run after it, or, one time in three, a later one."""
-        first = next(k for k, run in enumerate(RUNS[:3]) if run > day)
-        return first if self.random.random() < 0.67 else self.random.randint(first, 2)
-
-    def _acts(self, subject: str) -> list[Act]:
-        r, acts = self.random, []
-        for i in range(r.randint(0, 14)):
-            day = r.choice(self.days) + r.choice([0.0, r.random(), 0.25, 86_399 / 86_400])
-            written = subject.startswith("u") and r.random() < 0.2
-            kind = r.choice(["review", "message"]) if written else r.choice(TYPES)
-            product = r.choice([None, *(f"p{i}" for i in range(5))])
-            session = r.choice([None, f"s{int(day)}", f"t{int(day)}"])
-            amount = round(r.random() * 100, 2)
-            rating = r.choice([None, 1, 2, 3, 5]) if kind == "review" else None
-            acts.append(
-                Act(
-                    f"{subject}-{i}",
-                    subject,
-                    kind,
-                    at(day),
-                    product,
-                    session,
-                    r.choice([None, 1, 3]),
-                    amount,
-                    rating,
-                    self._drop(day),
-                )
-            )
-        return acts
-
-    def _links(self, device: str) -> list[Link]:
-        links, day = [], self.random.random() * 60
-        for _ in range(self.random.randint(0, 2)):
-            day = self.random.choice([day, float(int(day))])
-            drop = self._drop(day)
-            until = self.random.choice([None, day + 0.1 + self.random.random() * 30])
-            unlink_drop = drop if until is None else max(drop, self._drop(until))
-            end = None if until is None else at(until)
-            links.append(Link(device, self.random.choice(self.users), at(day), end, drop, unlink_drop))
-            day += 20
-        return links
-
-    def _words(self, user: str) -> list[Word]:
-        words = []
-        for purpose in PERSONAL:
-            for day in sorted({self.random.random() * 110 for _ in range(self.random.randint(0, 2))}):
-                words.append(Word(user, purpose, self.random.random() < 0.6, at(day), self._drop(day)))
-        return words
-
-
-class Oracle:
-    """Values as the definitions read, from all that is known with a drop, one user and one midnight at a time."""
-
-    def __init__(self, shop: Shop, drop: int) -> None:
-        self.acts = defaultdict(list)
-        self.links = [
-            (x.device, x.user, x.since, x.until if x.unlink_drop <= drop else None)
-            for x in shop.links
-            if x.drop <= drop
-        ]
-        self.words = [w for w in shop.words if w.drop <= drop]
-        for act in shop.acts:
-            if act.drop <= drop:
-                self.acts[act.subject].append((act, self._purposes(act)))
-
-    def _purposes(self, act: Act) -> frozenset[str]:
-        if act.subject.startswith("u"):
-            speakers = [act.subject]
-        else:
-            speakers = [
-                u for d, u, a, b in self.links if d == act.subject and a <= act.at and (b is None or act.at < b)
-            ]
-        if not speakers:
-            return frozenset({"personalisation"})
-        return frozenset(p for p in PERSONAL if all(self._allows(u, p, act.at) for u in speakers))
-
-    def _allows(self, user: str, purpose: str, when: datetime) -> bool:
-        said = [w for w in self.words if (w.user, w.purpose) == (user, purpose) and w.since <= when]
-        return max(said, key=lambda w: w.since).granted if said else purpose == "personalisation"
-
-    def counting(self, user: str, purpose: str, midnight: datetime) -> list[tuple[Act, frozenset[str]]]:
-        subjects = {user} | {
-            d for d, u, a, b in self.links if u == user and a <= midnight and (b is None or midnight < b)
-        }
-        return [(a, p) for s in subjects for a, p in self.acts[s] if a.at < midnight and purpose in p]
-
-    def values(self, user: str, purpose: str, day: int) -> dict[str, Any]:
-        counting = self.counting(user, purpose, START + timedelta(days=day))
-        out: dict[str, Any] = {}
-        for w in WINDOWS:
-            within = [(a, p) for a, p in counting if a.day >= day - w]
-            events = [(a, p) for a, p in within if a.kind in TYPES]
-            bought = [(a, p) for a, p in events if a.kind == "purchase"]
-            for kind, name in (("view", "views"), ("purchase", "purchases"), ("search", "searches")):
-                out[f"{name}_{w}d"] = sum(a.kind == kind for a, _ in events)
-            out[f"active_days_{w}d"] = len({a.day for a, _ in within})
-            out[f"sessions_{w}d"] = len({(a.subject, a.day, p, a.session) for a, p in events if a.session})
-            out[f"orders_{w}d"] = len({(a.subject, a.day, p, a.session or a.id) for a, p in bought})
-            out[f"spend_{w}d"] = round(sum((1 if a.quantity is None else a.quantity) * a.price for a, _ in bought), 6)
-            out[f"reviews_{w}d"] = sum(a.kind == "review" for a, _ in within)
-            out[f"messages_{w}d"] = sum(a.kind == "message" for a, _ in within)
-            rated = [a.rating for a, _ in within if a.rating is not None]
-            out[f"rating_mean_{w}d"] = sum(rated) / len(rated) if rated else None
-        acts = [a for a, _ in counting]
-        out["first_event_at"] = min((a.at for a in acts), default=None)
-        out["last_event_at"] = max((a.at for a in acts), default=None)
-        out["last_purchase_at"] = max((a.at for a in acts if a.kind == "purchase"), default=None)
-        out["last_review_at"] = max((a.at for a in acts if a.kind == "review"), default=None)
-        newest = sorted(
-            (a for a in acts if a.product and a.kind in TYPES[:3] + TYPES[4:5]), key=lambda a: (a.at, a.id)
-        )[::-1]
-        out["last_product_ids"] = [a.product for a in newest[:20]]
-        out["last_purchased_product_ids"] = [a.product for a in newest[:100] if a.kind == "purchase"][:20]
-        return out
-
-    def product_values(self, shop: Shop, product: str, day: int) -> dict[str, Any]:
-        acts = [a for acts in self.acts.values() for a, p in acts if a.product == product and "personalisation" in p]
-        acts = [a for a in acts if a.day < day]
-        bought = {w: [a for a in acts if a.kind == "purchase" and a.day >= day - w] for w in (7, 30)}
-        prices = [p for p in shop.prices if p.product == product and p.since <= START + timedelta(days=day)]
-        return {
-            **{f"views_{w}d": sum(a.kind in ("view", "click") and a.day >= day - w for a in acts) for w in (7, 30)},
-            **{f"units_{w}d": sum(1 if a.quantity is None else a.quantity for a in bought[w]) for w in (7, 30)},
-            "returns_30d": sum(a.kind == "return" and a.day >= day - 30 for a in acts),
-            "reviews_90d": sum(a.kind == "review" and a.day >= day - 90 for a in acts),
-            "price": max(prices, key=lambda p: p.since).price if prices else None,
-        }
+from tests.features.shop_oracle import START, TYPES, Oracle, Shop, at
 
 
 def next_since(since: datetime, all_since: Iterable[datetime]) -> datetime | None:
@@ -263,7 +59,7 @@ def write_silver(store: ShopStore, shop: Shop, drop: int, one_load: bool) -> Non
         return "all" if one_load else f"drop-{k}"
 
     def known(moment: datetime, k: int) -> datetime:
-        return moment if one_load or k == 0 else at(RUNS[k])
+        return moment if one_load or k == 0 else at(shop.runs[k])
 
     acts = [a for a in shop.acts if a.drop <= drop]
     events = [
@@ -306,7 +102,9 @@ def write_silver(store: ShopStore, shop: Shop, drop: int, one_load: bool) -> Non
         (IDENTITIES, identities), (PRODUCTS, products),
     ):  # fmt: skip
         store.put(table, rows)
-    taken = [(name(k), RUNS[k], k == 0) for k in range(drop + 1)] if not one_load else [("all", LAST_DAY, True)]
+    taken = [(name(k), shop.runs[k], k == 0) for k in range(drop + 1)]
+    if one_load:
+        taken = [("all", shop.runs[-1], True)]
     store.put(
         DROPS,
         [
@@ -320,6 +118,7 @@ def run_features(store: TableStore, days: float) -> None:
     build_features(store, Run(store.settings, at(days), "test"), None)
 
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 History = dict[tuple[str, ...], dict[int, list[tuple[datetime, dict[str, Any]]]]]
 
 
@@ -356,40 +155,39 @@ def check(found: History, table: Table, key: tuple[str, ...], day: int, expected
 USER_TABLES = (USER_ACTIVITY, USER_VALUE, USER_REVIEW_PROFILE, USER_RECENT_PRODUCTS)
 
 
-def check_all(store: TableStore, shop: Shop, drop: int, until: int, context: str) -> None:
+def check_all(store: TableStore, shop: Shop, drop: int, days: range, context: str) -> None:
     oracle = Oracle(shop, drop)
     tables = {table: history(store, table) for table in USER_TABLES}
     for user in shop.users + shop.devices:
         for purpose in PERSONAL:
-            for day in range(until + 1):
+            for day in days:
                 expected = oracle.values(user, purpose, day)
                 for table, found in tables.items():
                     check(found, table, (user, purpose), day, expected, context)
     products = history(store, PRODUCT_ACTIVITY)
-    known = Shop.__new__(Shop)
-    known.prices = [p for p in shop.prices if p.drop <= drop]
+    prices = [p for p in shop.prices if p.drop <= drop]
     for product in (f"p{i}" for i in range(5)):
-        for day in range(until + 1):
-            check(products, PRODUCT_ACTIVITY, (product,), day, oracle.product_values(known, product, day), context)
-    assert all(max(days) <= until for found in [*tables.values(), products] for days in found.values())
+        for day in days:
+            check(products, PRODUCT_ACTIVITY, (product,), day, oracle.product_values(prices, product, day), context)
+    assert all(max(by_day) < days.stop for found in [*tables.values(), products] for by_day in found.values())
 
 
 def rows(store: TableStore) -> dict[str, int]:
     return {t.name: store.read(t).count() for t in (*USER_TABLES, PRODUCT_ACTIVITY, USER_DAILY)}
 
 
-@pytest.mark.soak  # five loads of many shops: too long for every change
-def test_replayed_drops_and_one_load_agree_with_brute_force(spark: SparkSession, tmp_path: Path) -> None:
-    shop = Shop(seed=7)
-    replayed = ShopStore(spark, tmp_path / "replayed")
+def replay(spark: SparkSession, home: Path, shop: Shop, days: range) -> None:
+    """Take the shop in, run after run, and compare every history with brute force after each."""
+    store = ShopStore(spark, home)
     before: dict[Table, History] = {}
-    for k, days in enumerate(RUNS):
-        if k < 3:
-            write_silver(replayed, shop, k, one_load=False)
-        run_features(replayed, days)
-        check_all(replayed, shop, min(k, 2), int(days), f"run {k}")
+    for k, moment in enumerate(shop.runs):
+        drop = min(k, shop.last_drop)
+        if k == drop:
+            write_silver(store, shop, drop, one_load=False)
+        run_features(store, moment)
+        check_all(store, shop, drop, range(days.start, int(moment) + 1, days.step), f"run {k}")
         for table in USER_TABLES:
-            now = history(replayed, table)
+            now = history(store, table)
             for key, by_day in before.get(table, {}).items():
                 for day, versions in by_day.items():
                     assert now[key][day][: len(versions)] == versions, "history was rewritten"
@@ -399,14 +197,32 @@ def test_replayed_drops_and_one_load_agree_with_brute_force(spark: SparkSession,
                     assert len(set(created)) == len(created), "two rows of one moment"
                     assert all(c >= START + timedelta(days=day) for c in created), "known before it was true"
             before[table] = now
-    counted = rows(replayed)
-    run_features(replayed, RUNS[-1])
-    assert rows(replayed) == counted
+    counted = rows(store)
+    run_features(store, shop.runs[-1])
+    assert rows(store) == counted
 
-    loaded = ShopStore(spark, tmp_path / "loaded")
-    write_silver(loaded, shop, 2, one_load=True)
-    run_features(loaded, LAST_DAY)
-    check_all(loaded, shop, 2, LAST_DAY, "one load")
-    for by_day in history(loaded, USER_ACTIVITY).values():
+
+def load(spark: SparkSession, home: Path, shop: Shop) -> None:
+    """Take all drops in as one load of history and compare with brute force."""
+    store, last = ShopStore(spark, home), int(shop.runs[-1])
+    write_silver(store, shop, shop.last_drop, one_load=True)
+    run_features(store, last)
+    check_all(store, shop, shop.last_drop, range(last + 1), "one load")
+    for by_day in history(store, USER_ACTIVITY).values():
         for day, versions in by_day.items():
             assert [c for c, _ in versions] == [START + timedelta(days=day)], "known at the day's end"
+
+
+def test_replayed_drops_agree_with_brute_force(spark: SparkSession, tmp_path: Path) -> None:
+    # The second run falls within a day.
+    replay(spark, tmp_path, Shop(seed=5, users=8, runs=(40.0, 80.4, 200.0)), days=range(1, 201, 3))
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", [7, 8, 9])
+def test_many_replayed_drops_and_one_load_agree_with_brute_force(
+    spark: SparkSession, tmp_path: Path, seed: int
+) -> None:
+    shop = Shop(seed, users=30, runs=(40.0, 80.4, 120.6, 240.0))
+    replay(spark, tmp_path / "replayed", shop, days=range(241))
+    load(spark, tmp_path / "loaded", shop)

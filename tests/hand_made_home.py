@@ -6,8 +6,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from encoders.spec import EncoderSpec
 from pipelines.delta import TableStore
 from pipelines.frames import frame_of
@@ -52,14 +50,3 @@ class Home:
     def run(self, as_of: datetime) -> Run:
         self._writes += 1
         return Run(self.settings, as_of, f"run{self._writes}")
-
-
-@pytest.fixture
-def home(tmp_path: Path, spark: SparkSession) -> Home:
-    return Home(tmp_path / "home", spark)
-
-
-@pytest.fixture(scope="module")
-def standing_home(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Home:
-    """For tests that only read: one home for a whole module."""
-    return Home(tmp_path_factory.mktemp("standing") / "home", spark)
