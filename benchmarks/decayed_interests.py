@@ -31,7 +31,7 @@ from pipelines.features.vectors import VectorMatrix, vectors_of
 from pipelines.governance.progress import Batch
 from pipelines.settings import load_settings
 from pipelines.spark import spark_session
-from pipelines.tables.features import HALF_LIVES_DAYS
+from pipelines.tables.definitions import HALF_LIVES_DAYS
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

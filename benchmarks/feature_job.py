@@ -24,7 +24,7 @@ from pipelines.releases.manifest import Release
 from pipelines.run import new_run
 from pipelines.settings import load_settings
 from pipelines.spark import spark_session
-from pipelines.tables.features import EMBEDDINGS
+from pipelines.tables.aggregates import EMBEDDINGS
 from pipelines.tables.governance import DROPS
 from pipelines.tables.sources import EVENTS, PRODUCT_CONTENTS
 

@@ -32,7 +32,7 @@ def describe(uri: str, dimensions: int | None) -> dict[str, Any]:
     found = makers[kind](rest)
     actual = found["dimensions"]
     if actual is None and dimensions is None:
-        raise EncoderDimensionError(f"{uri}: its dimensions cannot be read here: pass dimensions=…")
+        raise EncoderDimensionError(f"{uri}: its dimensions cannot be read without the model: declare them")
     if actual is not None and dimensions is not None and actual != dimensions:
         raise EncoderDimensionError(
             f"{uri}: declared {dimensions} dimensions but its configuration says {actual}: declare {actual}"

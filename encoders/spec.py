@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path
 from typing import Any
 
 from encoders.errors import EncoderError
@@ -72,13 +71,11 @@ def resolve(
     name: str | None = None,
     version: str = "1",
     dimensions: int | None = None,
-    cache_dir: Path | None = None,
 ) -> EncoderSpec:
     """Describe the encoder that `uri` names, from configuration alone; see `encoders.catalogue`.
 
     `dimensions` is needed only for a sentence-transformers model that is not on this machine;
-    everywhere else it is checked. A directory's weights are hashed. `cache_dir` is accepted for
-    symmetry with `load`: no kind of URI needs files from it to be described.
+    everywhere else it is checked. A directory's weights are hashed.
 
     Raises:
         UnknownEncoderError: no such kind, model, tag or directory.

@@ -13,10 +13,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("encoder", help="URI of the encoder, e.g. open-clip:ViT-B-32/laion2b_s34b_b79k")
     parser.add_argument("--version", default="1", help="its version in this store")
+    parser.add_argument("--dimensions", type=int, help="declared length of its vectors, for a model that is only named")
     arguments = parser.parse_args()
-    settings = load_settings()
-    spec = resolve(arguments.encoder, version=arguments.version, cache_dir=settings.cache_dir)
-    registered = register_encoder(spec, settings)
+    spec = resolve(arguments.encoder, version=arguments.version, dimensions=arguments.dimensions)
+    registered = register_encoder(spec, load_settings())
     print(f"{registered.uri}  {spec.key}  {spec.dimensions} dimensions  {spec.checksum or 'no checksum'}")
 
 

@@ -12,7 +12,7 @@ from pipelines.errors import HomeEmptyError
 from pipelines.governance.home import open_home
 from pipelines.governance.report import store_report
 from pipelines.governance.runs import Run, StepReport
-from pipelines.releases.bootstrap import ensure_first_release
+from pipelines.releases.bootstrap import ensure_first_release, planned_release
 from pipelines.releases.pin import live_releases
 from pipelines.settings import Settings
 
@@ -50,6 +50,9 @@ def run_steps(
     `drop` is needed by ingest alone. `history` declares the drop an import of history: its rows count as known at
     their own time (the first drop of a home always is one).
     """
+    if set(steps) - {"ingest"}:
+        # An encoder that cannot be used is told before a row is written.
+        planned_release(run.settings)
     with table_store(run.settings, f"mmfs {' '.join(steps)}", may_be_new="ingest" in steps) as store:
         reports = []
         for step in steps:
@@ -66,7 +69,7 @@ def _run_step(store: TableStore, run: Run, step: str, drop: str | None, history:
         from pipelines.sources.ingest import ingest
 
         return ingest(store, run, drop or "", history=history)
-    release = ensure_first_release(run.settings, run)
+    release = ensure_first_release(run.settings)
     if step == "encode":
         from pipelines.encoding.job import encode
 
@@ -87,4 +90,4 @@ def _run_step(store: TableStore, run: Run, step: str, drop: str | None, history:
 def _log_to_mlflow(run: Run, reports: list[StepReport]) -> None:
     from pipelines.releases.registry import log_run
 
-    log_run(run, reports, ensure_first_release(run.settings, run), run.settings)
+    log_run(run, reports, ensure_first_release(run.settings), run.settings)

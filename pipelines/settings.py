@@ -67,6 +67,10 @@ class Settings(BaseSettings):
     )
     clip_encoder: str = Field("bundled:compact-clip", description="URI of the image-and-text encoder.")
     review_encoder: str = Field("bundled:e5-small", description="URI of the review encoder.")
+    clip_encoder_dimensions: int | None = Field(None, gt=0, description="Declared length of its vectors; checked.")
+    review_encoder_dimensions: int | None = Field(
+        None, gt=0, description="Declared length of its vectors; checked. Needed for a model that is only named."
+    )
     mlflow_tracking_uri: str | None = Field(
         None, description="MLflow server or database; unset: SQLite under the home."
     )

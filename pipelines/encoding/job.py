@@ -26,7 +26,7 @@ from pipelines.errors import EncoderUnusableError
 from pipelines.governance.progress import finish, pending_batches
 from pipelines.governance.runs import Run, StepReport, timed_step
 from pipelines.releases.manifest import Release
-from pipelines.tables.features import EMBEDDINGS
+from pipelines.tables.aggregates import EMBEDDINGS
 from pipelines.tables.sources import PRODUCT_CONTENTS
 
 # Contents per commit: what a crash can cost.

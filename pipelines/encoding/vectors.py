@@ -8,7 +8,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from pipelines.delta import TableStore
-from pipelines.tables.features import EMBEDDINGS
+from pipelines.tables.aggregates import EMBEDDINGS
 
 
 def embeddings_of(

@@ -6,7 +6,7 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from pipelines.features.windows import Measures, first_instant
-from pipelines.tables.features import CHANNELS, COUNTED_EVENTS, DAYPARTS, WINDOWS_DAYS
+from pipelines.tables.definitions import CHANNELS, COUNTED_EVENTS, DAYPARTS, WINDOWS_DAYS
 
 
 def activity(measures: Measures) -> dict[str, Column]:

@@ -11,7 +11,7 @@ from pipelines.delta import TableStore
 from pipelines.features.changes import device_links
 from pipelines.governance.progress import Batch
 from pipelines.releases.manifest import Release
-from pipelines.tables.features import EMBEDDINGS, USER_TILES
+from pipelines.tables.aggregates import EMBEDDINGS, USER_TILES
 from pipelines.tables.governance import PROGRESS
 
 if TYPE_CHECKING:

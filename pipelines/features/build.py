@@ -13,20 +13,12 @@ from pipelines.delta import TableStore
 from pipelines.features.changes import device_links, dirty_subject_days, dirty_users
 from pipelines.features.daily import build_daily
 from pipelines.features.products import build_product_activity
-from pipelines.features.recent_actions import build_recent_actions
 from pipelines.features.recent_products import build_recent_products
 from pipelines.features.scalars import build_scalars, expiring_users
 from pipelines.governance.progress import Batch, finish, pending_batches, start
 from pipelines.governance.runs import Run, StepReport, timed_step
-from pipelines.tables.features import (
-    PRODUCT_ACTIVITY,
-    PRODUCT_VECTORS,
-    USER_DAILY,
-    USER_FUSED,
-    USER_RECENT_ACTIONS,
-    USER_RECENT_PRODUCTS,
-    USER_TILES,
-)
+from pipelines.tables.aggregates import USER_DAILY, USER_TILES
+from pipelines.tables.features import PRODUCT_ACTIVITY, PRODUCT_VECTORS, USER_FUSED, USER_RECENT_PRODUCTS
 
 if TYPE_CHECKING:
     from pipelines.releases.manifest import Release
@@ -60,7 +52,6 @@ def _build(store: TableStore, batch: Batch, release: Release | None, report: Ste
         report.add(part, "seconds", time.perf_counter() - started)
 
     timed(USER_DAILY.name, lambda: build_daily(store, days))
-    timed(USER_RECENT_ACTIONS.name, lambda: build_recent_actions(store, days))
     build_scalar_histories(store, batch, days, users, timed)
     if release is not None:
         build_vector_histories(store, batch, release, days, users, timed)

@@ -14,7 +14,8 @@ from pipelines.delta import TableStore
 from pipelines.identity.consent import with_allowed_purposes
 from pipelines.identity.tombstones import without_erased
 from pipelines.settings import Settings
-from pipelines.tables.features import CHANNELS, COUNTED_EVENTS, DAILY_SUM_NAMES, DAYPARTS, USER_DAILY
+from pipelines.tables.aggregates import DAILY_SUM_NAMES, USER_DAILY
+from pipelines.tables.definitions import CHANNELS, COUNTED_EVENTS, DAYPARTS
 from pipelines.tables.sources import CONSENTS, EVENTS, IDENTITIES, MESSAGES, REVIEWS, TOMBSTONES
 
 _GROUP = ("subject_id", "day", "allowed_purposes", "drop_id")

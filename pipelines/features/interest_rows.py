@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.features.kernel import Bools, Floats, Ints, Vectors, decayed_means, run_starts, running_maximum
-from pipelines.tables.features import HALF_LIVES_DAYS
+from pipelines.tables.definitions import HALF_LIVES_DAYS
 
 _ONLY_OLD = ("created_at", "is_base")
 DAY_MICROSECONDS = 86_400_000_000

@@ -34,13 +34,12 @@ from pipelines.features.whole_groups import whole_groups
 from pipelines.governance.progress import Batch
 from pipelines.identity.tombstones import without_erased
 from pipelines.releases.manifest import Release
+from pipelines.tables.aggregates import EMBEDDINGS, USER_TILES
+from pipelines.tables.definitions import HALF_LIVES_DAYS
 from pipelines.tables.features import (
-    EMBEDDINGS,
-    HALF_LIVES_DAYS,
     USER_REVIEW_INTEREST,
     USER_SEARCH_INTENT,
     USER_TEXT_INTEREST,
-    USER_TILES,
     USER_VIDEO_INTEREST,
     USER_VISUAL_INTEREST,
 )

@@ -18,7 +18,7 @@ from pyspark.sql import functions as F
 from pipelines.features.kernel import Floats, Ints, Vectors
 from pipelines.features.tiles import interest_events, with_contents
 from pipelines.identity.consent import with_allowed_purposes
-from pipelines.tables.features import MEDOIDS, RECENT_ACTIONS
+from pipelines.tables.definitions import MEDOIDS, RECENT_ACTIONS
 from pipelines.tables.schema import Table
 from pipelines.tables.sources import CONSENTS, EVENTS, IDENTITIES, PRODUCT_CONTENTS
 

@@ -18,7 +18,8 @@ from pipelines.features.history import publish
 from pipelines.features.interest_rows import list_array
 from pipelines.governance.progress import Batch
 from pipelines.releases.manifest import Release
-from pipelines.tables.features import EMBEDDINGS, PRODUCT_VECTORS
+from pipelines.tables.aggregates import EMBEDDINGS
+from pipelines.tables.features import PRODUCT_VECTORS
 from pipelines.tables.sources import PRODUCT_CONTENTS
 
 if TYPE_CHECKING:

@@ -26,7 +26,8 @@ from pipelines.features.windows import ENTITIES_PER_BUCKET
 from pipelines.governance.progress import Batch
 from pipelines.identity.consent import with_allowed_purposes
 from pipelines.identity.tombstones import without_erased
-from pipelines.tables.features import INTEREST_WEIGHTS, LAST_PRODUCTS, PERSONAL, RECENT_ACTIONS, USER_RECENT_PRODUCTS
+from pipelines.tables.definitions import INTEREST_WEIGHTS, LAST_PRODUCTS, PERSONAL, RECENT_ACTIONS
+from pipelines.tables.features import USER_RECENT_PRODUCTS
 from pipelines.tables.sources import CONSENTS, EVENTS, IDENTITIES, TOMBSTONES
 
 _SCHEMA = (

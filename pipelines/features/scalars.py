@@ -15,15 +15,9 @@ from pipelines.features.subjects import subjects_of
 from pipelines.features.value import value
 from pipelines.features.windows import Measures, windowed
 from pipelines.governance.progress import Batch
-from pipelines.tables.features import (
-    DAILY_SUM_NAMES,
-    PERSONAL,
-    USER_ACTIVITY,
-    USER_DAILY,
-    USER_REVIEW_PROFILE,
-    USER_VALUE,
-    WINDOWS_DAYS,
-)
+from pipelines.tables.aggregates import DAILY_SUM_NAMES, USER_DAILY
+from pipelines.tables.definitions import PERSONAL, WINDOWS_DAYS
+from pipelines.tables.features import USER_ACTIVITY, USER_REVIEW_PROFILE, USER_VALUE
 
 DAILY = Measures(
     sums=DAILY_SUM_NAMES,

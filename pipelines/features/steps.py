@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from pipelines.tables.features import HALF_LIVES_DAYS
+from pipelines.tables.definitions import HALF_LIVES_DAYS
 from pipelines.tables.schema import Table
 
 if TYPE_CHECKING:

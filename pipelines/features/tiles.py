@@ -15,7 +15,8 @@ from pipelines.delta import TableStore
 from pipelines.governance.progress import Batch
 from pipelines.identity.consent import with_allowed_purposes
 from pipelines.identity.tombstones import without_erased
-from pipelines.tables.features import HALF_LIVES_DAYS, INTEREST_WEIGHTS, USER_TILES
+from pipelines.tables.aggregates import USER_TILES
+from pipelines.tables.definitions import HALF_LIVES_DAYS, INTEREST_WEIGHTS
 from pipelines.tables.sources import CONSENTS, EVENTS, IDENTITIES, MESSAGES, PRODUCT_CONTENTS, REVIEWS, TOMBSTONES
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from pipelines.features.windows import Measures
-from pipelines.tables.features import WINDOWS_DAYS
+from pipelines.tables.definitions import WINDOWS_DAYS
 
 # Least value of each score from the second on.
 FREQUENCY_FROM = (2, 4, 8, 16)

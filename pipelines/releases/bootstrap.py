@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipelines.errors import SettingsError
-from pipelines.governance.runs import Run
 from pipelines.releases.manifest import Release
 from pipelines.releases.pin import default_release, has_pin, write_pin
 from pipelines.settings import Settings
@@ -18,17 +17,11 @@ _SETTING_OF_PART = {"clip": "clip_encoder", "review": "review_encoder"}
 _ACCEPTS = {"clip": {"image", "text"}, "review": {"text"}}
 
 
-def ensure_first_release(settings: Settings, run: Run) -> Release:
-    """The default release; on a new home release r1 of the encoders in the settings.
-
-    Raises SettingsError where a setting names another encoder than the default release holds: vectors of two
-    encoders never mix in one release, so an encoder is changed by promoting a new one.
-    """
+def ensure_first_release(settings: Settings) -> Release:
+    """The release of `planned_release`, registered and pinned where the home is new."""
+    release = planned_release(settings)
     if has_pin(settings):
-        release = default_release(settings)
-        _require_same_encoders(settings, release)
         return release
-    release = Release(FIRST_RELEASE, clip=_resolve(settings, "clip"), review=_resolve(settings, "review"))
     # Imported late: every later run passes here without needing MLflow.
     from pipelines.releases.registry import register_release
 
@@ -37,18 +30,35 @@ def ensure_first_release(settings: Settings, run: Run) -> Release:
     return release
 
 
+def planned_release(settings: Settings) -> Release:
+    """The default release; on a new home release r1 of the encoders in the settings. Writes nothing.
+
+    Raises SettingsError where an encoder cannot be used, or is another than the default release holds: vectors of
+    two encoders never mix in one release, so an encoder is changed by promoting a new one.
+    """
+    if has_pin(settings):
+        release = default_release(settings)
+        _require_same_encoders(settings, release)
+        return release
+    return Release(FIRST_RELEASE, clip=_resolve(settings, "clip"), review=_resolve(settings, "review"))
+
+
 def _resolve(settings: Settings, part: str) -> EncoderSpec:
-    from encoders.errors import EncoderError
+    from encoders.errors import EncoderDimensionError, EncoderError
     from encoders.spec import resolve
 
+    setting = _SETTING_OF_PART[part]
+    variable = f"MMFS_{setting.upper()}"
     try:
-        spec = resolve(getattr(settings, _SETTING_OF_PART[part]), cache_dir=settings.cache_dir)
+        spec = resolve(getattr(settings, setting), dimensions=getattr(settings, f"{setting}_dimensions"))
+    except EncoderDimensionError as error:
+        raise SettingsError(f"setting {variable}_DIMENSIONS: {error}") from error
     except EncoderError as error:
-        raise SettingsError(f"setting MMFS_{_SETTING_OF_PART[part].upper()}: {error}") from error
+        raise SettingsError(f"setting {variable}: {error}") from error
     missing = _ACCEPTS[part] - set(spec.modalities)
     if missing:
         raise SettingsError(
-            f"setting MMFS_{_SETTING_OF_PART[part].upper()}: encoder {spec.uri} takes "
+            f"setting {variable}: encoder {spec.uri} takes "
             f"{', '.join(spec.modalities)}, not {', '.join(sorted(missing))}; name one that does"
         )
     return spec

@@ -1,169 +1,28 @@
-"""Embeddings, tiles, and the feature histories that Feast reads."""
+"""The feature histories that Feast reads."""
 
 from __future__ import annotations
 
-from pipelines.tables.schema import AVAILABLE_AT, DROP_ID, TIMES, Column, Table
+from pipelines.tables.definitions import (
+    CHANNELS,
+    COUNTED_EVENTS,
+    DAYPARTS,
+    ENCODER_COLUMNS,
+    HALF_LIVES_DAYS,
+    LAST_PRODUCTS,
+    MEDOIDS,
+    PERSONAL,
+    RECENT_ACTIONS,
+    WINDOWS_DAYS,
+)
+from pipelines.tables.schema import TIMES, Column, Table
 
-# Windows of the scalar features, in days. They end exactly at a row's event_timestamp.
-WINDOWS_DAYS = (1, 7, 30, 90)
-# Half-lives of the decayed interests, in days.
-HALF_LIVES_DAYS = (7, 30)
-# Event types that are counted, by the name their columns carry.
-COUNTED_EVENTS = {
-    "impression": "impressions",
-    "view": "views",
-    "click": "clicks",
-    "search": "searches",
-    "favorite": "favorites",
-    "add_to_cart": "cart_adds",
-    "purchase": "purchases",
-    "return": "returns",
-    "share": "shares",
-    "ad_click": "ad_clicks",
-    "coupon_issued": "coupons_issued",
-    "coupon_redeemed": "coupons_redeemed",
-    "message_opened": "messages_opened",
-}
-# What one event of a type says of the interest in its product; other types say nothing. Version 1.
-INTEREST_WEIGHTS = {
-    "view": 1.0,
-    "click": 1.0,
-    "search": 1.0,
-    "favorite": 3.0,
-    "share": 3.0,
-    "add_to_cart": 4.0,
-    "purchase": 8.0,
-}
-DAYPARTS = {"night": (0, 6), "morning": (6, 12), "afternoon": (12, 18), "evening": (18, 24)}
-CHANNELS = ("app", "web", "mini_program", "store")
-RECENT_ACTIONS = 100
-LAST_PRODUCTS = 20
-MEDOIDS = 3
-
-PERSONAL = ("personalisation", "marketing")
 _USER = Column("user_id", "string", "subject key of the user, or of the anonymous device, the profile is of")
-_SUBJECT = Column("subject_id", "string", "subject key of who acted")
 _PURPOSE = Column("purpose", "string", "only events allowed for this purpose at their moment count")
-_PURPOSES = Column("allowed_purposes", "array<string>", "sorted purposes the events were allowed for at their moment")
 _PRODUCT = Column("product_id", "string", "product")
-_DAY = Column("day", "date", "UTC day of the events")
-_ENCODER = (
-    Column("encoder", "string", "name of the encoder behind the vectors"),
-    Column("encoder_version", "string", "its version"),
-)
-
-EMBEDDINGS = Table(
-    name="embeddings",
-    layer="features",
-    comment="One row per content, modality, encoder and version: the vector, or the reason why there is none.",
-    columns=(
-        Column("content_hash", "string", "id of the content (see product_contents, reviews, messages, queries)"),
-        Column("modality", "string", "image, video, product_image, product_video, product_text, query or review"),
-        *_ENCODER,
-        Column("status", "string", "ok or failed"),
-        Column("reason", "string", "why there is no vector; null where there is one"),
-        Column("vector", "binary", "float32 little-endian, L2-normalised; null where failed"),
-        Column("dimensions", "int", "length of the vector"),
-        Column("details", "map<string,string>", "e.g. the seconds of the frames used, members without a vector"),
-        Column("created_at", "timestamp", "UTC time of the run that encoded it"),
-    ),
-    keys=("content_hash", "modality", "encoder", "encoder_version"),
-    partition_by=("encoder", "encoder_version", "modality"),
-)
-
-USER_TILES = Table(
-    name="user_tiles",
-    layer="features",
-    comment="Per subject, day and content: counts and one weight sum per half-life, decayed to the day's end.",
-    columns=(
-        _SUBJECT,
-        _DAY,
-        Column("modality", "string", "product_image, product_video, product_text, query or review"),
-        Column("content_id", "string", "content, joins embeddings.content_hash"),
-        _PURPOSES,
-        DROP_ID,
-        Column("actions", "bigint", "events counted"),
-        *(
-            Column(
-                f"weight_{h}d",
-                "double",
-                f"sum of interest weights decayed to the day's end, half-life {h} days",
-            )
-            for h in HALF_LIVES_DAYS
-        ),
-        Column("first_version_used", "boolean", "an event was older than the product's first version"),
-        AVAILABLE_AT,
-    ),
-    keys=("subject_id", "day", "modality", "content_id", "allowed_purposes", "drop_id"),
-    cluster_by=("day",),
-)
-
-_DAILY_SUMS = (
-    *(Column(c, "bigint", f"events of type {e}") for e, c in COUNTED_EVENTS.items()),
-    Column("events", "bigint", "events of any type"),
-    Column("sessions", "bigint", "distinct sessions with an event that day"),
-    Column("active_days", "bigint", "1: the subject did something that day"),
-    Column("dwell_seconds", "double", "seconds spent"),
-    *(Column(f"{p}_events", "bigint", f"events in [{a}:00, {b}:00) UTC") for p, (a, b) in DAYPARTS.items()),
-    Column("weekend_events", "bigint", "events on Saturday or Sunday, UTC"),
-    *(Column(f"{c}_events", "bigint", f"events in channel {c}") for c in CHANNELS),
-    Column(
-        "orders",
-        "bigint",
-        "distinct sessions with a purchase that day; a purchase without session is one order",
-    ),
-    Column("spend", "double", "sum of quantity x price of purchases, in the shop's currency"),
-    Column("discount", "double", "sum of the purchases' discounts, as positive amounts"),
-    Column("returned_value", "double", "sum of quantity x price of returns"),
-    Column("reviews", "bigint", "reviews written"),
-    Column("rating_sum", "double", "sum of their ratings"),
-    Column("rated_reviews", "bigint", "reviews with a rating"),
-    Column("negative_reviews", "bigint", "reviews rated 1 or 2"),
-    Column("messages", "bigint", "messages of any channel"),
-    Column("service_messages", "bigint", "messages to customer service"),
-)
-DAILY_SUM_NAMES = tuple(c.name for c in _DAILY_SUMS)
-
-USER_DAILY = Table(
-    name="user_daily",
-    layer="features",
-    comment="Additive scalars per subject and day: what the windows are summed from.",
-    columns=(
-        _SUBJECT,
-        _DAY,
-        _PURPOSES,
-        DROP_ID,
-        *_DAILY_SUMS,
-        Column("first_event_at", "timestamp", "first act of the day, UTC"),
-        Column("last_event_at", "timestamp", "last act of the day, UTC"),
-        Column("last_purchase_at", "timestamp", "last purchase of the day, UTC"),
-        Column("last_review_at", "timestamp", "last review of the day, UTC"),
-        AVAILABLE_AT,
-    ),
-    keys=("subject_id", "day", "allowed_purposes", "drop_id"),
-    cluster_by=("day",),
-)
-
-USER_RECENT_ACTIONS = Table(
-    name="user_recent_actions",
-    layer="features",
-    comment=f"Each subject's newest {RECENT_ACTIONS} product actions per purpose set: the source of what is not additive.",
-    columns=(
-        _SUBJECT,
-        Column("event_id", "string", "event"),
-        Column("event_timestamp", "timestamp", "UTC instant of the act"),
-        Column("event_type", "string", "type of the act"),
-        _PRODUCT,
-        Column("weight", "double", "interest weight of the type"),
-        _PURPOSES,
-        AVAILABLE_AT,
-    ),
-    keys=("subject_id", "event_id"),
-)
 
 
 def _history(name: str, comment: str, columns: tuple[Column, ...], depends_on: str | None = None) -> Table:
-    encoder = _ENCODER if depends_on else ()
+    encoder = ENCODER_COLUMNS if depends_on else ()
     return Table(
         name=name,
         layer="features",
@@ -321,7 +180,7 @@ PRODUCT_VECTORS = Table(
     comment="A product's vectors. One row per product version, at its start.",
     columns=(
         _PRODUCT,
-        *_ENCODER,
+        *ENCODER_COLUMNS,
         Column("image_vector", "array<float>", "mean of its pictures' vectors, unit length; null without one"),
         Column("video_vector", "array<float>", "mean of its videos' vectors, unit length; null without one"),
         Column(

@@ -46,7 +46,7 @@ def test_unknown_encoder(uri: str) -> None:
 def test_declared_dimensions_are_checked() -> None:
     with pytest.raises(EncoderDimensionError, match=r"declared 100 dimensions .* declare 512"):
         resolve("bundled:compact-clip", dimensions=100)
-    with pytest.raises(EncoderDimensionError, match="pass dimensions"):
+    with pytest.raises(EncoderDimensionError, match="declare them"):
         resolve("sentence-transformers:some/model")
     assert resolve("sentence-transformers:some/model", dimensions=384).dimensions == 384
 

@@ -154,7 +154,7 @@ def release() -> Release:
     chosen = load_settings()
     if chosen.clip_encoder.startswith("bundled:"):
         prepare(chosen.cache_dir)
-    clip, review = (resolve(uri, cache_dir=chosen.cache_dir) for uri in (chosen.clip_encoder, chosen.review_encoder))
+    clip, review = (resolve(uri) for uri in (chosen.clip_encoder, chosen.review_encoder))
     return Release("r1", clip=clip, review=review)
 
 

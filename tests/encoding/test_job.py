@@ -21,7 +21,7 @@ from pipelines.encoding.vectors import embedding_vectors
 from pipelines.errors import EncoderUnusableError
 from pipelines.governance.runs import Run, StepReport
 from pipelines.releases.manifest import Release
-from pipelines.tables.features import EMBEDDINGS
+from pipelines.tables.aggregates import EMBEDDINGS
 
 AS_OF = datetime(2026, 3, 2, tzinfo=UTC)
 

@@ -15,7 +15,7 @@ import pytest
 
 from pipelines.governance.runs import StepReport
 from pipelines.serving.online import read_features
-from pipelines.tables.features import EMBEDDINGS
+from pipelines.tables.aggregates import EMBEDDINGS
 from pipelines.tables.sources import SOURCE_COLUMNS
 from pipelines.training.training_set import training_set
 
@@ -186,7 +186,7 @@ def _total(reports: list[StepReport], measure: str) -> float:
 def _contents(grocery: Shop) -> dict[str, int]:
     """Rows of every table but the log of runs, and of the quarantine."""
     from pipelines.tables import HISTORIES
-    from pipelines.tables.features import USER_DAILY, USER_RECENT_ACTIONS, USER_TILES
+    from pipelines.tables.aggregates import USER_DAILY, USER_TILES
     from pipelines.tables.sources import (
         BRONZE,
         CONSENTS,
@@ -199,7 +199,7 @@ def _contents(grocery: Shop) -> dict[str, int]:
     )
 
     tables = (
-        *HISTORIES, *BRONZE.values(), EMBEDDINGS, USER_DAILY, USER_RECENT_ACTIONS, USER_TILES,
+        *HISTORIES, *BRONZE.values(), EMBEDDINGS, USER_DAILY, USER_TILES,
         CONSENTS, EVENTS, MEDIA, PRODUCT_CONTENTS, PRODUCTS, QUARANTINE, USERS,
     )  # fmt: skip
     return {f"{t.layer}.{t.name}": grocery.store.read(t).count() for t in tables}

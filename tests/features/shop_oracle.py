@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pipelines.tables.features import PERSONAL
+from pipelines.tables.definitions import PERSONAL
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 WINDOWS = (1, 7, 30, 90)

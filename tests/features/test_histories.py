@@ -18,11 +18,11 @@ from pipelines.features.build import build_features
 from pipelines.frames import frame_of
 from pipelines.governance.runs import Run
 from pipelines.settings import load_settings
+from pipelines.tables.aggregates import USER_DAILY
+from pipelines.tables.definitions import PERSONAL
 from pipelines.tables.features import (
-    PERSONAL,
     PRODUCT_ACTIVITY,
     USER_ACTIVITY,
-    USER_DAILY,
     USER_RECENT_PRODUCTS,
     USER_REVIEW_PROFILE,
     USER_VALUE,

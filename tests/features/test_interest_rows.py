@@ -11,7 +11,7 @@ import pytest
 
 from pipelines.features.interest_rows import interest_rows
 from pipelines.features.whole_groups import whole_groups
-from pipelines.tables.features import HALF_LIVES_DAYS
+from pipelines.tables.definitions import HALF_LIVES_DAYS
 
 VECTORS = np.eye(3, dtype=np.float32)
 AS_OF = dt.datetime(2026, 2, 1, tzinfo=dt.UTC)

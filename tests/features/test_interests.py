@@ -29,15 +29,9 @@ from pipelines.frames import frame_of
 from pipelines.governance.progress import Batch, finish, start
 from pipelines.releases.manifest import Release
 from pipelines.settings import load_settings
-from pipelines.tables.features import (
-    EMBEDDINGS,
-    HALF_LIVES_DAYS,
-    INTEREST_WEIGHTS,
-    USER_FUSED,
-    USER_REVIEW_INTEREST,
-    USER_TILES,
-    USER_VISUAL_INTEREST,
-)
+from pipelines.tables.aggregates import EMBEDDINGS, USER_TILES
+from pipelines.tables.definitions import HALF_LIVES_DAYS, INTEREST_WEIGHTS
+from pipelines.tables.features import USER_FUSED, USER_REVIEW_INTEREST, USER_VISUAL_INTEREST
 from pipelines.tables.schema import Table
 from pipelines.tables.sources import CONSENTS, EVENTS, IDENTITIES, PRODUCT_CONTENTS, REVIEWS
 

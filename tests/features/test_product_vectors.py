@@ -15,7 +15,8 @@ from pipelines.frames import frame_of
 from pipelines.governance.progress import Batch
 from pipelines.releases.manifest import Release
 from pipelines.settings import load_settings
-from pipelines.tables.features import EMBEDDINGS, PRODUCT_VECTORS
+from pipelines.tables.aggregates import EMBEDDINGS
+from pipelines.tables.features import PRODUCT_VECTORS
 from pipelines.tables.schema import Table
 from pipelines.tables.sources import PRODUCT_CONTENTS
 

@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 
 from pipelines.features.tiles import interest_events, tiles
 from pipelines.frames import frame_of
-from pipelines.tables.features import HALF_LIVES_DAYS, INTEREST_WEIGHTS
+from pipelines.tables.definitions import HALF_LIVES_DAYS, INTEREST_WEIGHTS
 from pipelines.tables.sources import EVENTS, PRODUCT_CONTENTS
 
 START = dt.datetime(2026, 2, 27, tzinfo=dt.UTC)

@@ -35,12 +35,12 @@ def run(settings: Settings) -> Run:
 
 @pytest.fixture(scope="module")
 def release(settings: Settings, run: Run) -> Release:
-    return ensure_first_release(settings, run)
+    return ensure_first_release(settings)
 
 
 def test_the_first_release_is_pinned_and_registered(release: Release, settings: Settings, run: Run) -> None:
     assert release.name == "r1"
-    assert default_release(settings) == release == ensure_first_release(settings, run)
+    assert default_release(settings) == release == ensure_first_release(settings)
     found = {(e.name, e.version, e.number, e.aliases) for e in registered_encoders(settings)}
     assert found == {(spec.name, "1", "1", ("champion",)) for spec in release.encoders.values()}
 
@@ -122,17 +122,17 @@ def test_a_registered_model_encodes(release: Release, settings: Settings) -> Non
 def test_changing_an_encoder_takes_a_promotion(release: Release, settings: Settings, run: Run) -> None:
     other = load_settings(home=settings.home, clip_encoder="open-clip:ViT-B-32/openai")
     with pytest.raises(SettingsError, match="promote a release"):
-        ensure_first_release(other, run)
+        ensure_first_release(other)
 
 
 def test_unknown_encoders_are_one_line(tmp_path: Path, run: Run) -> None:
     wrong = load_settings(home=str(tmp_path), clip_encoder="bundled:no-such")
     with pytest.raises(SettingsError, match="MMFS_CLIP_ENCODER: unknown encoder") as raised:
-        ensure_first_release(wrong, run)
+        ensure_first_release(wrong)
     assert "\n" not in str(raised.value)
     textual = load_settings(home=str(tmp_path), clip_encoder="bundled:e5-small")
     with pytest.raises(SettingsError, match="not image"):
-        ensure_first_release(textual, run)
+        ensure_first_release(textual)
     assert not list(tmp_path.iterdir())
 
 

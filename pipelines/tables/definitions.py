@@ -1,0 +1,47 @@
+"""What the features mean: windows, half-lives, event types, weights, purposes. Tables are declared from these."""
+
+from __future__ import annotations
+
+from pipelines.tables.schema import Column
+
+# Windows of the scalar features, in days. They end exactly at a row's event_timestamp.
+WINDOWS_DAYS = (1, 7, 30, 90)
+# Half-lives of the decayed interests, in days.
+HALF_LIVES_DAYS = (7, 30)
+# Event types that are counted, by the name their columns carry.
+COUNTED_EVENTS = {
+    "impression": "impressions",
+    "view": "views",
+    "click": "clicks",
+    "search": "searches",
+    "favorite": "favorites",
+    "add_to_cart": "cart_adds",
+    "purchase": "purchases",
+    "return": "returns",
+    "share": "shares",
+    "ad_click": "ad_clicks",
+    "coupon_issued": "coupons_issued",
+    "coupon_redeemed": "coupons_redeemed",
+    "message_opened": "messages_opened",
+}
+# What one event of a type says of the interest in its product; other types say nothing. Version 1.
+INTEREST_WEIGHTS = {
+    "view": 1.0,
+    "click": 1.0,
+    "search": 1.0,
+    "favorite": 3.0,
+    "share": 3.0,
+    "add_to_cart": 4.0,
+    "purchase": 8.0,
+}
+DAYPARTS = {"night": (0, 6), "morning": (6, 12), "afternoon": (12, 18), "evening": (18, 24)}
+CHANNELS = ("app", "web", "mini_program", "store")
+RECENT_ACTIONS = 100
+LAST_PRODUCTS = 20
+MEDOIDS = 3
+
+PERSONAL = ("personalisation", "marketing")
+ENCODER_COLUMNS = (
+    Column("encoder", "string", "name of the encoder behind the vectors"),
+    Column("encoder_version", "string", "its version"),
+)
