@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from encoders.spec import EncoderSpec
 from pipelines.delta import TableStore
 from pipelines.frames import frame_of
+from pipelines.governance.home import open_home
 from pipelines.governance.runs import Run
 from pipelines.releases.manifest import Release
 from pipelines.releases.pin import write_pin
@@ -32,6 +33,7 @@ class Home:
     def __init__(self, folder: Path, spark: SparkSession, **settings: Any) -> None:
         self.settings = Settings(home=str(folder), **settings)
         self.releases = [tiny_release("r1")]
+        open_home(self.settings, create=True)
         write_pin(self.settings, self.releases, "r1")
         self.store = TableStore(spark, self.settings)
         self._writes = 0

@@ -50,6 +50,7 @@ def test_what_cannot_be_used_is_said_before_spark_starts(fails: Mmfs, tmp_path: 
     home.mkdir()
     (home / MARKER).write_text(json.dumps({"version": HOME_VERSION + 1}))
     assert "newer version" in fails("run", tmp_path, "--home", home)
+    assert "newer version" in fails("features", "u1", "--home", home)
     assert [p.name for p in home.iterdir()] == [MARKER]
 
 
@@ -108,5 +109,4 @@ def test_after_a_full_disk_the_same_command_carries_on(
     with pytest.raises(SystemExit) as ended:
         cli.main()
     assert ended.value.code == 0
-    counts = {t.name: store.read(t).count() for t in (BRONZE["events"], EVENTS, QUARANTINE, DROPS)}
-    assert list(counts.values()) == [22, 20, 1, 1]
+    assert [store.read(t).count() for t in (BRONZE["events"], EVENTS, QUARANTINE, DROPS)] == [22, 20, 1, 1]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Group
 from rich.table import Table as RichTable
+from rich.text import Text
 
 from pipelines.frames import frame_of
 from pipelines.governance.runs import Figure, Run, StepReport
@@ -32,13 +33,13 @@ def store_report(store: TableStore, run: Run, reports: list[StepReport]) -> None
 
 
 def render_report(run: Run, reports: list[StepReport]) -> Group:
-    """One table a step: subjects down, measures across; then why rows were left out; then the times."""
-    parts: list[RichTable] = []
+    """The run's name; one table a step, subjects down, measures across, and why rows were left out; the times."""
+    parts: list[RichTable | Text] = [Text(f"run {run.run_id}, as of {run.as_of:%Y-%m-%d %H:%M:%S} UTC")]
     for report in reports:
         for table in (_counts(report), _reasons(report)):
             if table.row_count:
                 parts.append(table)
-    parts.append(_times(run, reports))
+    parts.append(_times(reports))
     return Group(*parts)
 
 
@@ -66,9 +67,8 @@ def _reasons(report: StepReport) -> RichTable:
     return table
 
 
-def _times(run: Run, reports: list[StepReport]) -> RichTable:
-    table = RichTable(title=f"run {run.run_id}, as of {run.as_of:%Y-%m-%d %H:%M:%S} UTC", title_justify="left")
-    table.add_column("step")
+def _times(reports: list[StepReport]) -> RichTable:
+    table = RichTable("step")
     table.add_column("seconds", justify="right")
     total = 0.0
     for report in reports:

@@ -10,7 +10,8 @@ from feast.protos.feast.types.Value_pb2 import Value
 from feast.type_map import feast_value_type_to_python_type
 from pydantic import BaseModel, ConfigDict
 
-from pipelines.errors import HomeEmptyError, UnknownUserError
+from pipelines.errors import UnknownUserError
+from pipelines.governance.home import open_home
 from pipelines.identity.subject_keys import subject_key
 from pipelines.releases.pin import read_pin
 from pipelines.serving.protos import entity_key
@@ -61,8 +62,7 @@ class OnlineReader:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        if settings.local_home and not settings.local_home.is_dir():
-            raise HomeEmptyError(f"no home at '{settings.home}'; run: mmfs run DROP --home {settings.home}")
+        open_home(settings, create=False)
         read_pin(settings)
         self._feast: FeatureStore = feature_store(settings, offline=False)
 
