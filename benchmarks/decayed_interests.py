@@ -124,7 +124,7 @@ def _one_process(folder: Path) -> None:
     for h in HALF_LIVES_DAYS:
         weight = tiles[f"weight_{h}d"].to_numpy() * np.exp2(-age / h)
         shape = (len(users.dictionary), len(vectors))
-        matrix = sparse.csr_array((weight.astype(np.float32), (users.indices.to_numpy(), rows)), shape=shape)
+        matrix = sparse.csr_array((weight, (users.indices.to_numpy(), rows)), shape=shape).astype(np.float32)
         total = np.bincount(users.indices.to_numpy(), weights=weight)
         columns[f"mean_{h}d"] = list_array((matrix @ vectors) / total.astype(np.float32)[:, None], total > 0)
         columns[f"weight_{h}d"] = pa.array(total)

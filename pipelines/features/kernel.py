@@ -54,9 +54,10 @@ def decayed_means(
 
 def _weighted_means(step: Ints, content: Ints, weight: Floats, vectors: Vectors, total: Floats) -> Vectors:
     """Weighted mean of each step's own vectors: one sparse x dense product."""
-    share = (weight / np.where(total > 0, total, 1.0)[step]).astype(np.float32)
-    shape = (len(total), len(vectors))
-    return np.asarray(sparse.csr_array((share, (step, content)), shape=shape) @ vectors, dtype=np.float32)
+    share = weight / np.where(total > 0, total, 1.0)[step]
+    # A content's shares are summed in float64: a hot user's million of small ones would not add up in float32.
+    matrix = sparse.csr_array((share, (step, content)), shape=(len(total), len(vectors)))
+    return np.asarray(matrix.astype(np.float32) @ vectors, dtype=np.float32)
 
 
 def _carry_forward(means: Vectors, own: Floats, starts: Bools, decay: Floats) -> Floats:

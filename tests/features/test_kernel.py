@@ -73,6 +73,16 @@ def test_a_mean_outlives_the_range_of_float32() -> None:
     np.testing.assert_allclose(weights[1], 3 * 2.0 ** (-2000 / 7), rtol=1e-9)
 
 
+def test_a_hot_user_is_as_exact_as_any() -> None:
+    random = np.random.default_rng(1)
+    n = 1_000_000
+    vectors = _unit(random.normal(size=(50, DIMENSIONS)))
+    content, weight = np.minimum(random.zipf(1.5, n) - 1, 49), random.uniform(0.1, 8, n)
+    means, _ = decayed_means((np.zeros(n, int), content, weight), vectors, np.array([True]), np.zeros(1), 7)
+    exact = np.bincount(content, weights=weight) @ vectors.astype(float) / weight.sum()
+    np.testing.assert_allclose(means[0], exact, atol=1e-6)
+
+
 @given(st.lists(st.tuples(st.integers(-(2**60), 2**60), st.booleans()), min_size=1))
 def test_running_maximum_equals_a_plain_loop(rows: list[tuple[int, bool]]) -> None:
     values, starts = np.array([v for v, _ in rows]), np.array([s for _, s in rows])
