@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from pipelines.environment.jars import local_jars
 from pipelines.environment.java import find_java
+from pipelines.tables import HISTORIES
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -31,7 +32,7 @@ class SessionSettings(Protocol):
     def driver_memory(self) -> str: ...
 
 
-# What results depend on: set everywhere, also on a session that somebody else started.
+# What results, or most of the time, depend on: set everywhere, also on a session that somebody else started.
 MEANING = {
     # Every instant is UTC; in another zone Feast and day grains would shift or turn to NULL.
     "spark.sql.session.timeZone": "UTC",
@@ -43,6 +44,17 @@ MEANING = {
     "spark.sql.execution.pyspark.udf.idleTimeoutSeconds": "300s",
     "spark.sql.execution.pyspark.udf.killOnIdleTimeout": "true",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
+    # Without a bound in bytes: to keep one, Spark measures the whole batch after every row, for most of a job's time.
+    # The bound in rows stays, and rows here are small (paths, texts, scalars, a few vectors).
+    "spark.sql.execution.arrow.maxBytesPerBatch": str(2**31 - 1),
+}
+
+# A dictionary of floats never pays, and trying takes most of the time of writing vectors.
+PLAIN_VECTORS = {
+    f"parquet.enable.dictionary#{column.name}.list.element": "false"
+    for table in HISTORIES
+    for column in table.columns
+    if column.type == "array<float>"
 }
 
 # Static: only a session that is about to start can take them.
@@ -79,7 +91,7 @@ def spark_session(
         for key, value in _start_configuration(settings, worker_environment or {}).items():
             builder = builder.config(key, value)
         session = builder.getOrCreate()
-    for key, value in MEANING.items():
+    for key, value in (MEANING | PLAIN_VECTORS).items():
         session.conf.set(key, value)
     return session
 

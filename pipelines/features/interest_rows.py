@@ -37,6 +37,17 @@ class Timeline:
         return cls(np.cumsum(new_step) - 1, first_row, new_group[first_row], day[first_row])
 
 
+# A published row: when it was created, whether the recursion starts from it, and its values.
+PUBLISHED = pa.struct(
+    [
+        ("created_at", TIMESTAMP),
+        ("is_base", pa.bool_()),
+        *((f"mean_{h}d", pa.list_(pa.float32())) for h in HALF_LIVES_DAYS),
+        *((f"weight_{h}d", pa.float64()) for h in HALF_LIVES_DAYS),
+    ]
+)
+
+
 @dataclass(frozen=True)
 class _Published:
     """The rows in force at some of the steps."""
@@ -62,13 +73,13 @@ def interest_rows(rows: pa.Table, vectors: Vectors, as_of: dt.datetime | None) -
     """The rows to publish: user_id, purpose, mean and weight per half-life, event_timestamp, created_at.
 
     `rows` holds whole users, sorted by user_id, purpose and day: weights (day, row of `vectors` or -1, weight_<h>d,
-    reset, quiet, available_at) and published rows (a struct of created_at, is_base, mean_<h>d, weight_<h>d).
+    reset, quiet, available_at) and, in column `published` if there are any, rows of the history (see PUBLISHED).
     `as_of` is what created_at becomes; None in a load of history, where it follows the inputs. Rows that equal the
     one in force are left out; a mean is null where nothing is seen any more.
     """
     timeline = Timeline.of(rows)
-    old = rows["published"]
-    for name in ("created_at", "is_base", *(f"{m}_{h}d" for h in HALF_LIVES_DAYS for m in ("mean", "weight"))):
+    old = rows["published"] if "published" in rows.column_names else pa.nulls(len(rows), PUBLISHED)
+    for name in PUBLISHED.names:
         rows = rows.append_column(name if name in _ONLY_OLD else f"old_{name}", pc.struct_field(old, name))
     published = _Published.of(rows, timeline)
     resets = _booleans(rows["reset"])

@@ -59,9 +59,6 @@ MODALITIES = {
 # Of vectors that go back to the JVM at a time.
 BATCH_BYTES = 16 * 2**20
 _MEANS = tuple(name for h in HALF_LIVES_DAYS for name in (f"mean_{h}d", f"weight_{h}d"))
-_PUBLISHED = "created_at: timestamp, is_base: boolean, " + ", ".join(
-    f"mean_{h}d: array<float>, weight_{h}d: double" for h in HALF_LIVES_DAYS
-)
 _KEY = ("user_id", "purpose", "day")
 _WEIGHT_COLUMNS = tuple(f"weight_{h}d" for h in HALF_LIVES_DAYS)
 
@@ -153,9 +150,7 @@ def interests(
     """
     rows = weights.join(matrix.rows, "content_id", "left").withColumn("row", F.coalesce("row", F.lit(-1)))
     rows = rows.select(*_KEY, "row", *_WEIGHT_COLUMNS, "reset", "quiet", "available_at")
-    if published is None:
-        rows = rows.withColumn("published", F.lit(None).cast(f"struct<{_PUBLISHED}>"))
-    else:
+    if published is not None:
         old = published.select(*_KEY, F.struct("created_at", "is_base", *_MEANS).alias("published"))
         rows = rows.unionByName(old, allowMissingColumns=True)
     if actions is not None:
