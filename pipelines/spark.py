@@ -32,7 +32,7 @@ class SessionSettings(Protocol):
     def driver_memory(self) -> str: ...
 
 
-# What results, or most of the time, depend on: set everywhere, also on a session that somebody else started.
+# What results depend on: set everywhere, also on a session that somebody else started.
 MEANING = {
     # Every instant is UTC; in another zone Feast and day grains would shift or turn to NULL.
     "spark.sql.session.timeZone": "UTC",
@@ -44,13 +44,15 @@ MEANING = {
     "spark.sql.execution.pyspark.udf.idleTimeoutSeconds": "300s",
     "spark.sql.execution.pyspark.udf.killOnIdleTimeout": "true",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
+}
+
+# What most of the time of jobs with vectors depends on: set everywhere, too.
+VECTORS = {
     # Without a bound in bytes: to keep one, Spark measures the whole batch after every row, for most of a job's time.
     # The bound in rows stays, and rows here are small (paths, texts, scalars, a few vectors).
     "spark.sql.execution.arrow.maxBytesPerBatch": str(2**31 - 1),
-}
-
-# A dictionary of floats never pays, and trying takes most of the time of writing vectors.
-PLAIN_VECTORS = {
+} | {
+    # A dictionary of floats never pays, and trying takes most of the time of writing them.
     f"parquet.enable.dictionary#{column.name}.list.element": "false"
     for table in HISTORIES
     for column in table.columns
@@ -91,7 +93,7 @@ def spark_session(
         for key, value in _start_configuration(settings, worker_environment or {}).items():
             builder = builder.config(key, value)
         session = builder.getOrCreate()
-    for key, value in (MEANING | PLAIN_VECTORS).items():
+    for key, value in (MEANING | VECTORS).items():
         session.conf.set(key, value)
     return session
 

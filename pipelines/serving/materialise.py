@@ -84,9 +84,13 @@ def _work(store: TableStore, view: FeatureView, since: Progress | None, run: Run
     return _Work(view, source, key, version, since, keys)
 
 
+def _nobody(store: TableStore) -> DataFrame:
+    return frame_of(store.spark, [], "user_id string")
+
+
 def _subjects(store: TableStore, works: list[_Work]) -> DataFrame:
     """Users and devices that the given work is about."""
-    subjects = frame_of(store.spark, [], "user_id string")
+    subjects = _nobody(store)
     for work in works:
         if work.personal:
             keys = work.keys if work.keys is not None else partition_rows(store, work.source, work.version)
@@ -110,8 +114,7 @@ def _with_consent_changes(
             continue
         source = view.batch_source
         assert isinstance(source, DeltaSource)
-        nobody = frame_of(store.spark, [], "user_id string")
-        planned[view.name] = _Work(view, source, "user_id", since.table_version, since, nobody)
+        planned[view.name] = _Work(view, source, "user_id", since.table_version, since, _nobody(store))
     if consent.keys is None:
         # Nothing is known of what changed, so everybody may have.
         return [replace(w, keys=None) if w.personal else w for w in planned.values()]
@@ -160,7 +163,7 @@ def _as_allowed(rows: DataFrame, store: TableStore, work: _Work, changed: DataFr
     judged = judged.withColumn("_allowed", allowed)
     if work.keys is not None:
         # With all keys at hand everybody who does not consent is wiped: what a crash left behind is unknown.
-        withdrawn = changed if changed is not None else frame_of(store.spark, [], "user_id string")
+        withdrawn = changed if changed is not None else _nobody(store)
         marked = withdrawn.select("user_id").withColumn("_changed", F.lit(True))
         judged = judged.join(marked, "user_id", "left").where("_allowed OR _changed")
     values = {f.name: F.when(F.col("_allowed"), F.col(f.name)) for f in work.view.features}

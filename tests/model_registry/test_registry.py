@@ -34,11 +34,11 @@ def run(settings: Settings) -> Run:
 
 
 @pytest.fixture(scope="module")
-def release(settings: Settings, run: Run) -> Release:
+def release(settings: Settings) -> Release:
     return ensure_first_release(settings)
 
 
-def test_the_first_release_is_pinned_and_registered(release: Release, settings: Settings, run: Run) -> None:
+def test_the_first_release_is_pinned_and_registered(release: Release, settings: Settings) -> None:
     assert release.name == "r1"
     assert default_release(settings) == release == ensure_first_release(settings)
     found = {(e.name, e.version, e.number, e.aliases) for e in registered_encoders(settings)}
@@ -119,13 +119,13 @@ def test_a_registered_model_encodes(release: Release, settings: Settings) -> Non
     assert float(np.sum(vectors * expected, axis=1).min()) > 0.999
 
 
-def test_changing_an_encoder_takes_a_promotion(release: Release, settings: Settings, run: Run) -> None:
+def test_changing_an_encoder_takes_a_promotion(release: Release, settings: Settings) -> None:
     other = load_settings(home=settings.home, clip_encoder="open-clip:ViT-B-32/openai")
     with pytest.raises(SettingsError, match="promote a release"):
         ensure_first_release(other)
 
 
-def test_unknown_encoders_are_one_line(tmp_path: Path, run: Run) -> None:
+def test_unknown_encoders_are_one_line(tmp_path: Path) -> None:
     wrong = load_settings(home=str(tmp_path), clip_encoder="bundled:no-such")
     with pytest.raises(SettingsError, match="MMFS_CLIP_ENCODER: unknown encoder") as raised:
         ensure_first_release(wrong)
