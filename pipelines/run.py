@@ -12,7 +12,8 @@ from pipelines.errors import HomeEmptyError
 from pipelines.governance.home import open_home
 from pipelines.governance.report import store_report
 from pipelines.governance.runs import Run, StepReport
-from pipelines.releases.bootstrap import ensure_first_release, planned_release
+from pipelines.releases.bootstrap import pin_first_release, planned_release
+from pipelines.releases.manifest import Release
 from pipelines.releases.pin import live_releases
 from pipelines.settings import Settings
 
@@ -50,26 +51,26 @@ def run_steps(
     `drop` is needed by ingest alone. `history` declares the drop an import of history: its rows count as known at
     their own time (the first drop of a home always is one).
     """
-    if set(steps) - {"ingest"}:
-        # An encoder that cannot be used is told before a row is written.
-        planned_release(run.settings)
+    # An encoder that cannot be used is told before a row is written.
+    release = planned_release(run.settings)
     with table_store(run.settings, f"mmfs {' '.join(steps)}", may_be_new="ingest" in steps) as store:
         reports = []
         for step in steps:
             announce(step)
-            reports.append(_run_step(store, run, step, drop, history))
+            if step != "ingest":
+                pin_first_release(run.settings, release)
+            reports.append(_run_step(store, run, release, step, drop, history))
         announce("report")
         store_report(store, run, reports)
-        _log_to_mlflow(run, reports)
+        _log_to_mlflow(run, release, reports)
     return reports
 
 
-def _run_step(store: TableStore, run: Run, step: str, drop: str | None, history: bool) -> StepReport:
+def _run_step(store: TableStore, run: Run, release: Release, step: str, drop: str | None, history: bool) -> StepReport:
     if step == "ingest":
         from pipelines.sources.ingest import ingest
 
         return ingest(store, run, drop or "", history=history)
-    release = ensure_first_release(run.settings)
     if step == "encode":
         from pipelines.encoding.job import encode
 
@@ -87,7 +88,8 @@ def _run_step(store: TableStore, run: Run, step: str, drop: str | None, history:
     return materialise(store, run)
 
 
-def _log_to_mlflow(run: Run, reports: list[StepReport]) -> None:
+def _log_to_mlflow(run: Run, release: Release, reports: list[StepReport]) -> None:
     from pipelines.releases.registry import log_run
 
-    log_run(run, reports, ensure_first_release(run.settings), run.settings)
+    pin_first_release(run.settings, release)
+    log_run(run, reports, release, run.settings)

@@ -148,6 +148,9 @@ def _local_configuration(settings: SessionSettings) -> dict[str, str]:
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),
         "spark.driver.extraJavaOptions": " ".join(flags),
         "spark.python.daemon.module": "pipelines.environment.python_workers",
+        # Spark hands out the worker that has been idle longest. A task with two Python stages leaves two workers
+        # behind; a later one would load its encoder in each of them by turns.
+        "spark.python.factory.idleWorkerMaxPoolSize": str(settings.cores),
         "spark.sql.adaptive.enabled": "true",
         # Spark's 200 and Delta's 50 are made for clusters; here each partition is a task to start.
         "spark.sql.shuffle.partitions": str(max(settings.cores, 2)),

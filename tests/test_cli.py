@@ -71,7 +71,8 @@ def test_an_unknown_encoder_is_refused_before_anything_is_made(
     write_csv(tmp_path / "drop" / "events.csv", [GOOD["events"]])
     monkeypatch.setenv("MMFS_CLIP_ENCODER", "bundled:nonsense")
     arguments = ("run", tmp_path / "drop", "--home", tmp_path / "home", *AT)
-    assert "MMFS_CLIP_ENCODER: unknown encoder 'bundled:nonsense'" in fails(*arguments)
+    for command in ("run", "ingest"):
+        assert "MMFS_CLIP_ENCODER: unknown encoder 'bundled:nonsense'" in fails(command, *arguments[1:])
     monkeypatch.delenv("MMFS_CLIP_ENCODER")
     monkeypatch.setenv("MMFS_REVIEW_ENCODER", "sentence-transformers:some/model")
     assert "MMFS_REVIEW_ENCODER_DIMENSIONS" in fails(*arguments)

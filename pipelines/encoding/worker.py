@@ -21,9 +21,10 @@ from PIL import Image
 
 from encoders.errors import ContentError, EncoderError
 from encoders.image import decode_image
-from encoders.load import Encoder, load
+from encoders.load import Encoder
 from encoders.spec import EncoderSpec
 from encoders.video import select_frames
+from pipelines.encoding.held_encoder import encoder_in_use
 from pipelines.sources.media_bytes import MediaError, read_media
 
 RESULT = (
@@ -51,8 +52,6 @@ _LONGEST_SIDE = 2048
 _BROKEN_AFTER = 8
 _TEXT_ROLE = {"query": "query"}
 
-_loaded: tuple[EncoderSpec, Encoder] | None = None
-
 
 def encoding_function(
     spec: EncoderSpec, threads: int, cache_dir: Path
@@ -64,19 +63,11 @@ def encoding_function(
 
     def encode_batches(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         rows = chain.from_iterable(batch.to_pylist() for batch in batches)
-        for items in encode_rows(rows, lambda: worker_encoder(spec, threads, cache_dir)):
-            yield pa.RecordBatch.from_pylist([item.result() for item in items], schema=ARROW_RESULT)
+        with encoder_in_use(spec, threads, cache_dir) as encoder:
+            for items in encode_rows(rows, encoder):
+                yield pa.RecordBatch.from_pylist([item.result() for item in items], schema=ARROW_RESULT)
 
     return encode_batches
-
-
-def worker_encoder(spec: EncoderSpec, threads: int, cache_dir: Path) -> Encoder:
-    """The encoder of this process: loaded at first use, kept between tasks, replaced when another is asked for."""
-    global _loaded
-    if _loaded is None or _loaded[0] != spec:
-        _loaded = None
-        _loaded = (spec, load(spec, threads=threads, cache_dir=cache_dir))
-    return _loaded[1]
 
 
 @dataclass

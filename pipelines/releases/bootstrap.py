@@ -17,17 +17,15 @@ _SETTING_OF_PART = {"clip": "clip_encoder", "review": "review_encoder"}
 _ACCEPTS = {"clip": {"image", "text"}, "review": {"text"}}
 
 
-def ensure_first_release(settings: Settings) -> Release:
-    """The release of `planned_release`, registered and pinned where the home is new."""
-    release = planned_release(settings)
+def pin_first_release(settings: Settings, planned: Release) -> None:
+    """Register and pin what `planned_release` gave, where the home is new."""
     if has_pin(settings):
-        return release
+        return
     # Imported late: every later run passes here without needing MLflow.
     from pipelines.releases.registry import register_release
 
-    register_release(release, settings)
-    write_pin(settings, [release], default=release.name)
-    return release
+    register_release(planned, settings)
+    write_pin(settings, [planned], default=planned.name)
 
 
 def planned_release(settings: Settings) -> Release:

@@ -15,7 +15,7 @@ from encoders.load import load
 from encoders.spec import EncoderSpec
 from pipelines.errors import EncoderMismatchError, SettingsError
 from pipelines.governance.runs import Run, StepReport
-from pipelines.releases.bootstrap import ensure_first_release
+from pipelines.releases.bootstrap import pin_first_release, planned_release
 from pipelines.releases.manifest import Release
 from pipelines.releases.mlflow_client import mlflow_client, tracking_uri
 from pipelines.releases.pin import default_release
@@ -35,12 +35,14 @@ def run(settings: Settings) -> Run:
 
 @pytest.fixture(scope="module")
 def release(settings: Settings) -> Release:
-    return ensure_first_release(settings)
+    planned = planned_release(settings)
+    pin_first_release(settings, planned)
+    return planned
 
 
 def test_the_first_release_is_pinned_and_registered(release: Release, settings: Settings) -> None:
     assert release.name == "r1"
-    assert default_release(settings) == release == ensure_first_release(settings)
+    assert default_release(settings) == release == planned_release(settings)
     found = {(e.name, e.version, e.number, e.aliases) for e in registered_encoders(settings)}
     assert found == {(spec.name, "1", "1", ("champion",)) for spec in release.encoders.values()}
 
@@ -122,17 +124,17 @@ def test_a_registered_model_encodes(release: Release, settings: Settings) -> Non
 def test_changing_an_encoder_takes_a_promotion(release: Release, settings: Settings) -> None:
     other = load_settings(home=settings.home, clip_encoder="open-clip:ViT-B-32/openai")
     with pytest.raises(SettingsError, match="promote a release"):
-        ensure_first_release(other)
+        planned_release(other)
 
 
 def test_unknown_encoders_are_one_line(tmp_path: Path) -> None:
     wrong = load_settings(home=str(tmp_path), clip_encoder="bundled:no-such")
     with pytest.raises(SettingsError, match="MMFS_CLIP_ENCODER: unknown encoder") as raised:
-        ensure_first_release(wrong)
+        planned_release(wrong)
     assert "\n" not in str(raised.value)
     textual = load_settings(home=str(tmp_path), clip_encoder="bundled:e5-small")
     with pytest.raises(SettingsError, match="not image"):
-        ensure_first_release(textual)
+        planned_release(textual)
     assert not list(tmp_path.iterdir())
 
 
