@@ -52,8 +52,13 @@ VECTORS = {
     # The bound in rows stays, and rows here are small (paths, texts, scalars, a few vectors).
     "spark.sql.execution.arrow.maxBytesPerBatch": str(2**31 - 1),
 } | {
-    # A dictionary of floats never pays, and trying takes most of the time of writing them.
-    f"parquet.enable.dictionary#{column.name}.list.element": "false"
+    # A dictionary of floats never pays, and trying takes most of the time of writing them; nobody filters by them.
+    f"{option}#{column.name}.list.element": "false"
+    for option in (
+        "parquet.enable.dictionary",
+        "parquet.column.statistics.enabled",
+        "parquet.size.statistics.enabled",
+    )
     for table in HISTORIES
     for column in table.columns
     if column.type == "array<float>"

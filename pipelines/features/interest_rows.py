@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.features.kernel import Bools, Floats, Ints, Vectors, decayed_means, run_starts, running_maximum
-from pipelines.tables.definitions import HALF_LIVES_DAYS
+from pipelines.features.kernel import Bools, Entries, Floats, Ints, Vectors, decayed_means, run_starts, running_maximum
+from pipelines.tables.definitions import HALF_LIVES_DAYS, TILE_WEIGHTS
 
 _ONLY_OLD = ("created_at", "is_base")
 DAY_MICROSECONDS = 86_400_000_000
@@ -69,11 +69,38 @@ class _Published:
         return cls(step, row, _booleans(rows["is_base"])[row], created[row])
 
 
+@dataclass(frozen=True)
+class _Summed:
+    """The rows whose weights enter a sum."""
+
+    rows: pa.Table
+    entries: Entries
+    elapsed: Floats
+
+    @classmethod
+    def of(cls, rows: pa.Table, timeline: Timeline, counts: Bools) -> _Summed:
+        chosen = rows.select(["row", "elapsed_days", *TILE_WEIGHTS]).filter(pa.array(counts))
+        entries = Entries.of(timeline.step[counts], chosen["row"].to_numpy().astype(np.int64))
+        return cls(chosen, entries, _floats(chosen["elapsed_days"]))
+
+    def weights(self, half_life: int) -> Floats:
+        """As they are at their steps."""
+        weight = _floats(self.rows[f"weight_{half_life}d"])
+        return weight * np.exp2(-self.elapsed / half_life) if self.elapsed.any() else weight
+
+
+def in_step_order(rows: pa.Table) -> pa.Table:
+    """The rows sorted by user_id, purpose and day: users and purposes in no particular order, each together."""
+    day = rows["day"].cast(pa.int32()).to_numpy()
+    return rows.take(np.lexsort((day, _codes(rows["purpose"]), _codes(rows["user_id"]))))
+
+
 def interest_rows(rows: pa.Table, vectors: Vectors, as_of: dt.datetime | None) -> pa.Table:
     """The rows to publish: user_id, purpose, mean and weight per half-life, event_timestamp, created_at.
 
-    `rows` holds whole users, sorted by user_id, purpose and day: weights (day, row of `vectors` or -1, weight_<h>d,
-    reset, quiet, available_at) and, in column `published` if there are any, rows of the history (see PUBLISHED).
+    `rows` holds whole users, sorted by user_id, purpose and day: weights (day, row of `vectors` or -1, weight_<h>d as
+    they were `elapsed_days` before the step, reset, quiet, available_at) and, in column `published` if there are any,
+    rows of the history (see PUBLISHED).
     `as_of` is what created_at becomes; None in a load of history, where it follows the inputs. Rows that equal the
     one in force are left out; a mean is null where nothing is seen any more.
     """
@@ -88,9 +115,10 @@ def interest_rows(rows: pa.Table, vectors: Vectors, as_of: dt.datetime | None) -
     # A step that starts anew has all its tiles among its own rows: the day's are there a second time.
     counts = rows["created_at"].is_null().to_numpy() & (resets | ~forgets[timeline.step])
     starts = timeline.starts | forgets
+    summed = _Summed.of(rows, timeline, counts)
     results, differs = [], np.zeros(len(timeline.day), dtype=bool)
     for half_life in HALF_LIVES_DAYS:
-        means, weights, changed = _one_half_life(rows, vectors, timeline, published, counts, starts, half_life)
+        means, weights, changed = _one_half_life(rows, vectors, timeline, published, summed, starts, half_life)
         results.append((means, weights))
         differs |= changed
     quiet = np.ones(len(timeline.day), dtype=bool)
@@ -112,7 +140,7 @@ def _one_half_life(
     vectors: Vectors,
     timeline: Timeline,
     published: _Published,
-    counts: Bools,
+    summed: _Summed,
     starts: Bools,
     half_life: int,
 ) -> tuple[Vectors, Floats, Bools]:
@@ -121,11 +149,8 @@ def _one_half_life(
     old_weights = _floats(rows[f"old_weight_{half_life}d"])[published.row]
     base = published.is_base
     means, weights = decayed_means(
-        (
-            timeline.step[counts],
-            rows["row"].to_numpy()[counts].astype(np.int64),
-            _floats(rows[f"weight_{half_life}d"])[counts],
-        ),
+        summed.entries,
+        summed.weights(half_life),
         vectors,
         starts,
         timeline.day.astype(np.float64) * 86400,
@@ -182,7 +207,11 @@ def matrix_of(lists: pa.ChunkedArray, dimensions: int) -> Vectors:
 
 
 def _codes(texts: pa.ChunkedArray) -> Ints:
-    return np.asarray(texts.combine_chunks().dictionary_encode().indices.to_numpy(), dtype=np.int64)
+    """A number for each distinct text. Texts come in runs, and only one of each run is looked up."""
+    texts = texts.combine_chunks()
+    first = np.flatnonzero(np.append(True, pc.not_equal(texts[1:], texts[:-1]).to_numpy(zero_copy_only=False)))
+    codes = texts.take(first).dictionary_encode().indices.to_numpy().astype(np.int64)
+    return np.repeat(codes, np.diff(first, append=len(texts)))
 
 
 def microseconds(times: pa.ChunkedArray) -> Ints:

@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 
 from pipelines.delta import TableStore
 from pipelines.features.arrivals import with_late_vectors
-from pipelines.features.interest_rows import interest_rows
+from pipelines.features.interest_rows import in_step_order, interest_rows
 from pipelines.features.medoids import recent_actions, with_medoids
 from pipelines.features.steps import (
     BASE_DAYS,
@@ -35,7 +35,7 @@ from pipelines.governance.progress import Batch
 from pipelines.identity.tombstones import without_erased
 from pipelines.releases.manifest import Release
 from pipelines.tables.aggregates import EMBEDDINGS, USER_TILES
-from pipelines.tables.definitions import HALF_LIVES_DAYS
+from pipelines.tables.definitions import HALF_LIVES_DAYS, TILE_WEIGHTS
 from pipelines.tables.features import (
     USER_REVIEW_INTEREST,
     USER_SEARCH_INTENT,
@@ -60,7 +60,6 @@ MODALITIES = {
 BATCH_BYTES = 16 * 2**20
 _MEANS = tuple(name for h in HALF_LIVES_DAYS for name in (f"mean_{h}d", f"weight_{h}d"))
 _KEY = ("user_id", "purpose", "day")
-_WEIGHT_COLUMNS = tuple(f"weight_{h}d" for h in HALF_LIVES_DAYS)
 
 
 def build_interests(store: TableStore, batch: Batch, release: Release, dirty_users: DataFrame) -> dict[str, int]:
@@ -145,17 +144,19 @@ def interests(
     """Interest rows of the steps: user_id, purpose, means and weights, event_timestamp, created_at.
 
     `weights` as of `step_weights`, `published` as of `published_rows` or None. With `actions`, as of
-    `recent_actions`, medoids are added. Each user's rows come together sorted by day in one task; only scalars and
+    `recent_actions`, medoids are added. Each user's rows come together in one task; only scalars and
     published rows are shuffled.
     """
     rows = weights.join(matrix.rows, "content_id", "left").withColumn("row", F.coalesce("row", F.lit(-1)))
-    rows = rows.select(*_KEY, "row", *_WEIGHT_COLUMNS, "reset", "quiet", "available_at")
+    rows = rows.select(*_KEY, "row", *TILE_WEIGHTS, "elapsed_days", "reset", "quiet", "available_at")
     if published is not None:
         old = published.select(*_KEY, F.struct("created_at", "is_base", *_MEANS).alias("published"))
         rows = rows.unionByName(old, allowMissingColumns=True)
     if actions is not None:
         rows = rows.unionByName(actions.join(matrix.rows, "content_id").drop("content_id"), allowMissingColumns=True)
-    ordered = rows.repartition("user_id").sortWithinPartitions("user_id", "purpose", "day")
+    # Sorted by one number, which Spark does without comparing any texts; within users the worker sorts.
+    ordered = rows.withColumn("user_hash", F.xxhash64("user_id")).repartition("user_hash")
+    ordered = ordered.sortWithinPartitions("user_hash")
     means = ", ".join(f"mean_{h}d array<float>, weight_{h}d double" for h in HALF_LIVES_DAYS)
     schema = f"user_id string, purpose string, {means}, event_timestamp timestamp, created_at timestamp"
     if actions is not None:
@@ -171,7 +172,8 @@ def _worker(
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         vectors = mapped(name)
-        for rows in whole_groups(batches):
+        for table in whole_groups(batches, key="user_hash"):
+            rows = in_step_order(table.drop_columns("user_hash"))
             found = rows.filter(rows["product_id"].is_null()) if has_actions else rows
             if not found.num_rows:
                 continue

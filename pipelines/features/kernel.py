@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -23,8 +24,31 @@ def run_starts(*keys: npt.NDArray[np.generic]) -> Bools:
     return changed
 
 
+@dataclass(frozen=True)
+class Entries:
+    """Which contents a step sums, each once: the places of a sparse matrix, whatever the weights are."""
+
+    row: Ints  # the weighted rows that have a vector, sorted by step and content
+    first: Ints  # of each entry, its first position in `row`
+    step: Ints  # of each entry
+    content: Ints  # of each entry
+
+    @classmethod
+    def of(cls, step: Ints, content: Ints) -> Entries:
+        """Of rows (n,) with the number of their step and of their content, which is < 0 where it has no vector."""
+        known = np.flatnonzero(content >= 0)
+        row = known[np.lexsort((content[known], step[known]))]
+        first = np.flatnonzero(run_starts(step[row], content[row]))
+        return cls(row, first, step[row[first]], content[row[first]])
+
+    def sums(self, weight: Floats) -> Floats:
+        """The rows' weights (n,) summed by entry, in float64."""
+        return np.add.reduceat(weight[self.row], self.first) if len(self.first) else np.zeros(0)
+
+
 def decayed_means(
-    rows: tuple[Ints, Ints, Floats],
+    entries: Entries,
+    weight: Floats,
     vectors: Vectors,
     starts: Bools,
     seconds: Floats,
@@ -33,18 +57,19 @@ def decayed_means(
 ) -> tuple[Vectors, Floats]:
     """Decayed weighted means (steps, dimensions) float32 and weight sums (steps,) float64 at every step.
 
-    `rows` are (step, content, weight), content being a row of `vectors`; one without a vector (< 0) adds to neither
-    sum nor weight. Steps are sorted by group and time (`seconds`); `starts` marks each group's first step and every
-    step that forgets what was before. `base` gives (step, mean, weight) that are known already.
+    `weight` is of the rows that `entries` were made of. Steps are sorted by group and time (`seconds`); `starts`
+    marks each group's first step and every step that forgets what was before. `base` gives (step, mean, weight) that
+    are known already.
 
     It is S_T = S_prev * 2^(-dt / half_life) + sum of weight x vector, W_T likewise, mean = S_T / W_T. Means are
-    carried, not sums: a sum that has decayed for years would vanish in float32, its mean does not.
+    carried, not sums: a sum that has decayed for years would vanish in float32, its mean does not. A content without
+    a vector adds neither to sum nor to weight.
     The mean of unit vectors is right to 1e-6; where nothing was seen it is zero, and so is the weight.
     """
-    known = rows[1] >= 0
-    step, content, weight = rows[0][known], rows[1][known], rows[2][known]
-    own = np.bincount(step, weights=weight, minlength=len(starts)).astype(np.float64)
-    means = _weighted_means(step, content, weight, vectors, own)
+    # A content's weights are summed in float64: a hot user's million of small ones would not add up in float32.
+    sums = entries.sums(weight)
+    own = np.bincount(entries.step, weights=sums, minlength=len(starts)).astype(np.float64)
+    means = _weighted_means(entries, sums, own, vectors)
     if base is not None:
         means[base[0]], own[base[0]] = base[1], base[2]
     decay = np.ones(len(starts))
@@ -52,12 +77,12 @@ def decayed_means(
     return means, _carry_forward(means, own, starts, decay)
 
 
-def _weighted_means(step: Ints, content: Ints, weight: Floats, vectors: Vectors, total: Floats) -> Vectors:
+def _weighted_means(entries: Entries, sums: Floats, own: Floats, vectors: Vectors) -> Vectors:
     """Weighted mean of each step's own vectors: one sparse x dense product."""
-    share = weight / np.where(total > 0, total, 1.0)[step]
-    # A content's shares are summed in float64: a hot user's million of small ones would not add up in float32.
-    matrix = sparse.csr_array((share, (step, content)), shape=(len(total), len(vectors)))
-    return np.asarray(matrix.astype(np.float32) @ vectors, dtype=np.float32)
+    share = (sums / np.where(own > 0, own, 1.0)[entries.step]).astype(np.float32)
+    edges = np.searchsorted(entries.step, np.arange(len(own) + 1))
+    matrix = sparse.csr_array((share, entries.content, edges), shape=(len(own), len(vectors)))
+    return np.asarray(matrix @ vectors, dtype=np.float32)
 
 
 def _carry_forward(means: Vectors, own: Floats, starts: Bools, decay: Floats) -> Floats:

@@ -2,9 +2,9 @@
 
 A step of (user, purpose) is a day at whose end a row stands: a linked subject has tiles on it, the user's links
 change, or a row was published before. Its weights are the day's tiles, for the sum is carried from the step before.
-Where links change that does not hold: such a step is a `reset`, gets all tiles of the subjects linked at it, decayed
-to it, and forgets the sum before it. A user without a published row to carry on from is summed from its first tile;
-its steps before `from_day` are `quiet`: they are carried on from, but no rows are made of them.
+Where links change that does not hold: such a step is a `reset`, gets all tiles of the subjects linked at it, to be
+decayed to it, and forgets the sum before it. A user without a published row to carry on from is summed from its
+first tile; its steps before `from_day` are `quiet`: they are carried on from, but no rows are made of them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from pipelines.tables.definitions import HALF_LIVES_DAYS
+from pipelines.tables.definitions import TILE_WEIGHTS
 from pipelines.tables.schema import Table
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ ALWAYS, NEVER = dt.date(1000, 1, 1), dt.date(9999, 12, 31)
 # Rows published longer ago than this are not carried on from: the user is summed anew from tiles. It bounds how much
 # history is scanned for the last sums, and changes no value.
 BASE_DAYS = 64
-WEIGHTS = tuple(f"weight_{h}d" for h in HALF_LIVES_DAYS)
 
 
 def last_whole_day(as_of: dt.datetime) -> dt.date:
@@ -64,7 +63,7 @@ def purpose_tiles(tiles: DataFrame, modality: str, table: Table, last_day: dt.da
     """The tiles of a modality up to a day, once per purpose of the table they were allowed for."""
     wanted = F.array_intersect("allowed_purposes", F.array(*(F.lit(p) for p in table.purposes)))
     return tiles.where((F.col("modality") == modality) & (F.col("day") <= F.lit(last_day))).select(
-        "subject_id", F.explode(wanted).alias("purpose"), "day", "content_id", *WEIGHTS, "available_at"
+        "subject_id", F.explode(wanted).alias("purpose"), "day", "content_id", *TILE_WEIGHTS, "available_at"
     )
 
 
@@ -90,16 +89,19 @@ def published_rows(history: DataFrame, dirty_users: DataFrame, last: DataFrame, 
 def step_weights(
     tiles: DataFrame, members: DataFrame, changes: DataFrame | None, last: DataFrame | None, purposes: tuple[str, ...]
 ) -> DataFrame:
-    """The weights of every step: user_id, purpose, day, content_id, weight_<h>d, reset, quiet, available_at.
+    """The weights of every step: user_id, purpose, day, content_id, weight_<h>d, elapsed_days, reset, quiet,
+    available_at.
 
-    content_id is null in the marker of a reset, which may have no weights of its own. `tiles` as of `purpose_tiles`,
+    The weights are as of `elapsed_days` before the day. content_id is null in the marker of a reset, which may have
+    no weights of its own. `tiles` as of `purpose_tiles`,
     `members` as of `memberships`, `changes` as of `link_changes` or None where no link changes, `last` as of `bases`
     or None where nothing is published.
     """
     known = F.greatest("available_at", "link_known_at")
     owned = members.join(tiles, "subject_id").withColumn("available_at", known)
     is_linked = (F.col("day") >= F.col("linked_from")) & (F.col("day") < F.col("linked_until"))
-    weights = _from_base(owned.where(is_linked), last).withColumn("reset", F.lit(False)).select(*_COLUMNS)
+    current = _from_base(owned.where(is_linked), last)
+    weights = current.withColumns({"reset": F.lit(False), "elapsed_days": F.lit(0)}).select(*_COLUMNS)
     if changes is None:
         return weights
     at = _from_base(changes.select("user_id", "from_day", "day", _each(purposes)), last)
@@ -109,8 +111,13 @@ def step_weights(
     return weights
 
 
-_COLUMNS = ("user_id", "purpose", "day", "content_id", *WEIGHTS, "reset", "quiet", "available_at")
-_MARKER = {"content_id": "string", **dict.fromkeys(WEIGHTS, "double"), "available_at": "timestamp"}
+_COLUMNS = ("user_id", "purpose", "day", "content_id", *TILE_WEIGHTS, "elapsed_days", "reset", "quiet", "available_at")
+_MARKER = {
+    "content_id": "string",
+    **dict.fromkeys(TILE_WEIGHTS, "double"),
+    "elapsed_days": "int",
+    "available_at": "timestamp",
+}
 
 
 def _from_base(rows: DataFrame, last: DataFrame | None) -> DataFrame:
@@ -122,16 +129,12 @@ def _from_base(rows: DataFrame, last: DataFrame | None) -> DataFrame:
 
 
 def _all_tiles_at(at: DataFrame, owned: DataFrame) -> DataFrame:
-    """All tiles of the subjects linked at the end of a day, decayed to it."""
+    """All tiles of the subjects linked at the end of a day, on that day."""
     days = at.select("user_id", "purpose", F.col("day").alias("step"), "quiet")
     step = F.col("step")
     rows = owned.join(days, ["user_id", "purpose"]).where(F.col("day") <= step)
     rows = rows.where((step >= F.col("linked_from")) & (step < F.col("linked_until")))
-    elapsed = F.datediff("step", "day")
-    decayed = {
-        f"weight_{h}d": F.col(f"weight_{h}d") * F.pow(F.lit(2.0), -elapsed / F.lit(float(h))) for h in HALF_LIVES_DAYS
-    }
-    return rows.withColumns(decayed).withColumn("day", step)
+    return rows.withColumn("elapsed_days", F.datediff("step", "day")).withColumn("day", step)
 
 
 def _each(purposes: tuple[str, ...]) -> Column:

@@ -8,6 +8,7 @@ from pipelines.tables.schema import Column
 WINDOWS_DAYS = (1, 7, 30, 90)
 # Half-lives of the decayed interests, in days.
 HALF_LIVES_DAYS = (7, 30)
+TILE_WEIGHTS = tuple(f"weight_{h}d" for h in HALF_LIVES_DAYS)
 # Event types that are counted, by the name their columns carry.
 COUNTED_EVENTS = {
     "impression": "impressions",

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.features.kernel import Bools, Floats, Ints, Vectors, decayed_means, run_starts, running_maximum
+from pipelines.features.kernel import Bools, Entries, Floats, Ints, Vectors, decayed_means, run_starts, running_maximum
 
 DIMENSIONS = 3
 HALF_LIFE = 7
@@ -55,7 +55,7 @@ def test_decayed_means_equal_a_plain_loop(groups: list[int], contents: int, n: i
     base = {int(i): (_unit(random.normal(size=(1, DIMENSIONS)))[0], 2.5) for i in firsts[::2]}
     known = (np.array(list(base)), np.array([m for m, _ in base.values()]), np.array([w for _, w in base.values()]))
 
-    means, weights = decayed_means(rows, vectors, starts, seconds, HALF_LIFE, known)
+    means, weights = decayed_means(Entries.of(*rows[:2]), rows[2], vectors, starts, seconds, HALF_LIFE, known)
 
     sums, expected = brute_force(rows, vectors, starts, seconds, base)
     np.testing.assert_allclose(weights, expected, rtol=1e-9)
@@ -68,7 +68,9 @@ def test_a_mean_outlives_the_range_of_float32() -> None:
     """2,000 days at a half-life of 7: the weight is 2^-286, which float32 does not know."""
     vectors = np.array([[0.6, 0.8]], dtype=np.float32)
     rows = (np.array([0]), np.array([0]), np.array([3.0]))
-    means, weights = decayed_means(rows, vectors, np.array([True, False]), np.array([0.0, 2000 * 86400.0]), 7)
+    means, weights = decayed_means(
+        Entries.of(*rows[:2]), rows[2], vectors, np.array([True, False]), np.array([0.0, 2000 * 86400.0]), 7
+    )
     np.testing.assert_allclose(means[1], vectors[0], atol=1e-7)
     np.testing.assert_allclose(weights[1], 3 * 2.0 ** (-2000 / 7), rtol=1e-9)
 
@@ -78,7 +80,7 @@ def test_a_hot_user_is_as_exact_as_any() -> None:
     n = 1_000_000
     vectors = _unit(random.normal(size=(50, DIMENSIONS)))
     content, weight = np.minimum(random.zipf(1.5, n) - 1, 49), random.uniform(0.1, 8, n)
-    means, _ = decayed_means((np.zeros(n, int), content, weight), vectors, np.array([True]), np.zeros(1), 7)
+    means, _ = decayed_means(Entries.of(np.zeros(n, int), content), weight, vectors, np.array([True]), np.zeros(1), 7)
     exact = np.bincount(content, weights=weight) @ vectors.astype(float) / weight.sum()
     np.testing.assert_allclose(means[0], exact, atol=1e-6)
 
