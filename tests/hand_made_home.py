@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from encoders.spec import EncoderSpec
 from pipelines.delta import TableStore
-from pipelines.frames import frame_of
 from pipelines.governance.home import open_home
 from pipelines.governance.runs import Run
 from pipelines.releases.manifest import Release
 from pipelines.releases.pin import write_pin
 from pipelines.settings import Settings
 from pipelines.tables.schema import Table
+from tests.table_frame import table_frame
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -44,9 +44,8 @@ class Home:
         standing: dict[str, Any] = {"written_at": datetime.now(UTC)}
         if table.depends_on:
             standing["encoder"], standing["encoder_version"] = self.releases[0].encoder_for(table.depends_on)
-        complete = [{c: row.get(c, standing.get(c)) for c in table.column_names} for row in rows]
-        values = [tuple(row.values()) for row in complete]
-        frame = frame_of(self.store.spark, values, table.ddl)
+        standing = {name: value for name, value in standing.items() if name in table.column_names}
+        frame = table_frame(self.store.spark, table, [standing | row for row in rows])
         self.store.append_once(frame, table, f"test/{self._writes}")
 
     def run(self, as_of: datetime) -> Run:

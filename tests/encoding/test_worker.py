@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +12,7 @@ from PIL import Image
 from encoders.spec import EncoderSpec
 from pipelines.encoding import worker
 from pipelines.encoding.worker import encode_rows
+from tests.encoding.drawn import picture
 
 
 class MeanColour:
@@ -66,12 +66,12 @@ def test_no_encoder_is_loaded_for_what_cannot_be_decoded() -> None:
     assert [item.reason for item in items] == ["no_text", "no_text"]
 
 
-def test_pictures_go_to_the_model_in_bounded_batches(tmp_path: Path, drawn: Callable[..., bytes]) -> None:
+def test_pictures_go_to_the_model_in_bounded_batches(tmp_path: Path) -> None:
     import hashlib
 
     rows: list[dict[str, object]] = []
     for i in range(worker.IMAGES_AT_ONCE + 5):
-        data = drawn(i, (24, 24))
+        data = picture(i, (24, 24))
         (tmp_path / str(i)).write_bytes(data)
         places = [str(tmp_path / "gone"), str(tmp_path / str(i))]
         rows.append(

@@ -22,8 +22,11 @@ from pipelines.settings import Settings, load_settings
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-HOUSEHOLDS = 25
+HOUSEHOLDS = 8
 REVIEWS = 20
+# One in so many of the products bought is known to the shop: few pictures prove as much as many.
+PRODUCTS_PER_KNOWN_ONE = 4
+NOT_TABLES = ("README.md", "mapping.csv")
 AS_OF = datetime(2018, 4, 15, tzinfo=UTC)
 
 
@@ -43,7 +46,7 @@ class Shop:
 
 @pytest.fixture(scope="session")
 def grocery(test_data: Path, tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Shop:
-    """`mmfs run` on the households with most events, half of their products and a few reviews of strangers."""
+    """`mmfs run` on the households with most events, some of their products and a few reviews of strangers."""
     folder = tmp_path_factory.mktemp("grocery")
     drop = _slice(test_data / "grocery", folder / "grocery-slice")
     settings = load_settings(home=str(folder / "home"))
@@ -65,6 +68,8 @@ def _slice(source: Path, target: Path) -> Path:
     lines = (source / "reviews.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
     (target / "reviews.jsonl").write_text("".join(lines[:REVIEWS]), encoding="utf-8")
     _slice_products(source, target, pc.unique(events["product_id"]).drop_null())
+    for name in NOT_TABLES:
+        shutil.copyfile(source / name, target / name)
     return target
 
 
@@ -76,8 +81,8 @@ def _busiest(events: pa.Table) -> list[str]:
 
 def _slice_products(source: Path, target: Path, bought: pa.Array) -> None:
     products = _rows_with(pq.read_table(source / "products.parquet"), "product_id", bought.to_pylist())
-    # The other half stays unknown to the shop, as it happens.
-    known = products.sort_by("product_id").take(pa.array(range(0, products.num_rows, 2)))
+    # The others stay unknown to the shop, as it happens.
+    known = products.sort_by("product_id").take(pa.array(range(0, products.num_rows, PRODUCTS_PER_KNOWN_ONE)))
     pq.write_table(known, target / "products.parquet")
     for path in {p for paths in known["image_paths"].to_pylist() for p in paths or []}:
         (target / "media" / path).parent.mkdir(parents=True, exist_ok=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -14,10 +14,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.governance.runs import StepReport
+from pipelines.run import new_run, run_steps
 from pipelines.serving.online import read_features
-from pipelines.tables.aggregates import EMBEDDINGS
-from pipelines.tables.sources import SOURCE_COLUMNS
+from pipelines.sources.silver import SILVER
+from pipelines.tables import HISTORIES
+from pipelines.tables.aggregates import EMBEDDINGS, USER_DAILY, USER_TILES
+from pipelines.tables.sources import BRONZE, CONSENTS, MEDIA, PRODUCT_CONTENTS, QUARANTINE, SOURCE_COLUMNS
 from pipelines.training.training_set import training_set
+from tests.end_to_end.conftest import NOT_TABLES, REVIEWS
+from tests.sources.shop_rows import figures
 
 if TYPE_CHECKING:
     from tests.end_to_end.conftest import Shop
@@ -80,7 +85,27 @@ def test_every_row_is_accounted_for(grocery: Shop) -> None:
     for source in SOURCE_COLUMNS:
         counted = sum(report.total(m, source) for m in ("kept", "duplicates", "quarantined"))
         assert report.total("rows_in", source) == counted
-    assert report.total("rows_in", "events") == pq.read_table(grocery.drop / "events.parquet").num_rows
+
+
+def test_counts_are_those_of_the_files(grocery: Shop) -> None:
+    report, tables = grocery.report("ingest"), ("events", "users", "products")
+    rows = {source: pq.read_table(grocery.drop / f"{source}.parquet").to_pylist() for source in tables}
+    for source, found in rows.items():
+        assert figures(report, source, "rows_in") == {None: len(found)}
+    returned = sum(row["quantity"] is not None and int(row["quantity"]) < 1 for row in rows["events"])
+    assert returned > 0
+    assert figures(report, "events", "quarantined") == {"quantity_below_one": returned}
+    assert figures(report, "events", "kept") == {None: len(rows["events"]) - returned}
+    assert figures(report, "users", "kept") == {None: len(rows["users"])}
+    assert figures(report, "products", "kept") == {None: len(rows["products"])}
+    foreign = set(rows["users"][0]) - set(SOURCE_COLUMNS["users"])
+    assert len(foreign) == 7
+    assert figures(report, "users", "unknown_column") == dict.fromkeys(foreign, len(rows["users"]))
+    assert figures(report, "reviews", "of_unknown_products") == {None: REVIEWS}
+    assert figures(report, "media", "read") == {
+        None: len({path for product in rows["products"] for path in product["image_paths"]})
+    }
+    assert {f.subject for f in report.figures if f.measure == "not_a_table"} == set(NOT_TABLES)
 
 
 def test_spend_and_counts_of_thirty_days(grocery: Shop, moments: list[Moment], pulled: dict[str, list[dict]]) -> None:
@@ -149,8 +174,6 @@ def _visual(row: dict, feature: str) -> list[float]:
 
 def _pooled_pictures(grocery: Shop) -> dict[str, np.ndarray]:
     """Per known product the unit mean of its pictures' vectors, from the files' hashes up."""
-    import hashlib
-
     rows = grocery.store.read(EMBEDDINGS).where("modality = 'image' AND status = 'ok'").toArrow().to_pylist()
     vectors = {r["content_hash"]: np.frombuffer(r["vector"], "<f4").astype(np.float64) for r in rows}
     pooled = {}
@@ -169,12 +192,10 @@ def test_online_gives_the_newest_row(grocery: Shop, moments: list[Moment]) -> No
     assert online.release == "r1"
 
 
-def test_the_same_drop_again_changes_nothing(grocery: Shop, tmp_path: Path) -> None:
-    from pipelines.run import new_run, run_steps
-
-    before = _contents(grocery)
+def test_the_same_drop_again_writes_nothing(grocery: Shop) -> None:
+    before = _versions(grocery)
     again = run_steps(new_run(grocery.settings, grocery.run.as_of), str(grocery.drop))
-    assert _contents(grocery) == before
+    assert _versions(grocery) == before
     assert _total(again, "encoded") == 0
     assert _total(again, "rows_written") == 0
 
@@ -183,23 +204,10 @@ def _total(reports: list[StepReport], measure: str) -> float:
     return sum(r.total(measure) for r in reports)
 
 
-def _contents(grocery: Shop) -> dict[str, int]:
-    """Rows of every table but the log of runs, and of the quarantine."""
-    from pipelines.tables import HISTORIES
-    from pipelines.tables.aggregates import USER_DAILY, USER_TILES
-    from pipelines.tables.sources import (
-        BRONZE,
-        CONSENTS,
-        EVENTS,
-        MEDIA,
-        PRODUCT_CONTENTS,
-        PRODUCTS,
-        QUARANTINE,
-        USERS,
-    )
-
+def _versions(grocery: Shop) -> dict[str, int | None]:
+    """Of every table of sources, aggregates and features."""
     tables = (
-        *HISTORIES, *BRONZE.values(), EMBEDDINGS, USER_DAILY, USER_TILES,
-        CONSENTS, EVENTS, MEDIA, PRODUCT_CONTENTS, PRODUCTS, QUARANTINE, USERS,
+        *HISTORIES, *BRONZE.values(), *SILVER.values(), CONSENTS, MEDIA, PRODUCT_CONTENTS, QUARANTINE,
+        EMBEDDINGS, USER_DAILY, USER_TILES,
     )  # fmt: skip
-    return {f"{t.layer}.{t.name}": grocery.store.read(t).count() for t in tables}
+    return {f"{t.layer}.{t.name}": grocery.store.version(t) for t in tables}

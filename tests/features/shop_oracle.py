@@ -13,6 +13,8 @@ from pipelines.tables.definitions import PERSONAL
 START = datetime(2024, 1, 1, tzinfo=UTC)
 WINDOWS = (1, 7, 30, 90)
 TYPES = ("view", "click", "purchase", "return", "search", "impression")
+COUNTED = (("view", "views"), ("click", "clicks"), ("purchase", "purchases"), ("return", "returns"),
+           ("search", "searches"), ("impression", "impressions"))  # fmt: skip
 
 
 def at(days: float) -> datetime:
@@ -180,16 +182,17 @@ class Oracle:
             within = [(a, p) for a, p in counting if a.day >= day - w]
             events = [(a, p) for a, p in within if a.kind in TYPES]
             bought = [(a, p) for a, p in events if a.kind == "purchase"]
-            for kind, name in (("view", "views"), ("purchase", "purchases"), ("search", "searches")):
+            for kind, name in COUNTED:
                 out[f"{name}_{w}d"] = sum(a.kind == kind for a, _ in events)
             out[f"active_days_{w}d"] = len({a.day for a, _ in within})
             out[f"sessions_{w}d"] = len({(a.subject, a.day, p, a.session) for a, p in events if a.session})
             out[f"orders_{w}d"] = len({(a.subject, a.day, p, a.session or a.id) for a, p in bought})
             out[f"spend_{w}d"] = round(sum((1 if a.quantity is None else a.quantity) * a.price for a, _ in bought), 6)
-            out[f"reviews_{w}d"] = sum(a.kind == "review" for a, _ in within)
-            out[f"messages_{w}d"] = sum(a.kind == "message" for a, _ in within)
-            rated = [a.rating for a, _ in within if a.rating is not None]
-            out[f"rating_mean_{w}d"] = sum(rated) / len(rated) if rated else None
+            if w in (30, 90):
+                out[f"reviews_{w}d"] = sum(a.kind == "review" for a, _ in within)
+                out[f"messages_{w}d"] = sum(a.kind == "message" for a, _ in within)
+        rated = [a.rating for a, _ in counting if a.rating is not None and a.day >= day - 90]
+        out["rating_mean_90d"] = sum(rated) / len(rated) if rated else None
         acts = [a for a, _ in counting]
         out["first_event_at"] = min((a.at for a in acts), default=None)
         out["last_event_at"] = max((a.at for a in acts), default=None)

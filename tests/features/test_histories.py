@@ -15,7 +15,6 @@ from pyspark.sql import functions as F
 
 from pipelines.delta import TableStore
 from pipelines.features.build import build_features
-from pipelines.frames import frame_of
 from pipelines.governance.runs import Run
 from pipelines.settings import load_settings
 from pipelines.tables.aggregates import USER_DAILY
@@ -30,7 +29,8 @@ from pipelines.tables.features import (
 from pipelines.tables.governance import DROPS
 from pipelines.tables.schema import Table
 from pipelines.tables.sources import CONSENTS, EVENTS, IDENTITIES, MESSAGES, PRODUCTS, REVIEWS
-from tests.features.shop_oracle import START, TYPES, Oracle, Shop, at
+from tests.features.shop_oracle import START, TYPES, Act, Oracle, Shop, at
+from tests.table_frame import table_frame
 
 
 def next_since(since: datetime, all_since: Iterable[datetime]) -> datetime | None:
@@ -48,8 +48,7 @@ class ShopStore(TableStore):
         return self.silver[table] if table in self.silver else super().read(table)
 
     def put(self, table: Table, rows: list[dict[str, Any]]) -> None:
-        values = [tuple(row.get(c) for c in table.column_names) for row in rows]
-        self.silver[table] = frame_of(self.spark, values, table.ddl).coalesce(1)
+        self.silver[table] = table_frame(self.spark, table, rows).coalesce(1)
 
 
 def write_silver(store: ShopStore, shop: Shop, drop: int, one_load: bool) -> None:
@@ -61,6 +60,10 @@ def write_silver(store: ShopStore, shop: Shop, drop: int, one_load: bool) -> Non
     def known(moment: datetime, k: int) -> datetime:
         return moment if one_load or k == 0 else at(shop.runs[k])
 
+    def text_of(a: Act) -> dict[str, Any]:
+        return {f"{a.kind}_id": a.id, "user_id": a.subject, "product_id": a.product, "event_timestamp": a.at,
+                "available_at": known(a.at, a.drop), "drop_id": name(a.drop)}  # fmt: skip
+
     acts = [a for a in shop.acts if a.drop <= drop]
     events = [
         {"event_id": a.id, "subject_id": a.subject, "event_type": a.kind, "event_timestamp": a.at,
@@ -69,14 +72,8 @@ def write_silver(store: ShopStore, shop: Shop, drop: int, one_load: bool) -> Non
              "available_at": known(a.at, a.drop), "drop_id": name(a.drop)}
         for a in acts if a.kind in TYPES
     ]  # fmt: skip
-    texts = {
-        kind: [
-            {f"{kind}_id": a.id, "user_id": a.subject, "product_id": a.product, "rating": a.rating, "channel": "chat",
-             "event_timestamp": a.at, "available_at": known(a.at, a.drop), "drop_id": name(a.drop)}
-            for a in acts if a.kind == kind
-        ]
-        for kind in ("review", "message")
-    }  # fmt: skip
+    reviews = [text_of(a) | {"rating": a.rating} for a in acts if a.kind == "review"]
+    messages = [text_of(a) | {"channel": "chat"} for a in acts if a.kind == "message"]
     words = [w for w in shop.words if w.drop <= drop]
     consents = [
         {"user_id": w.user, "purpose": w.purpose, "granted": w.granted, "valid_from": w.since, "drop_id": name(w.drop),
@@ -98,7 +95,7 @@ def write_silver(store: ShopStore, shop: Shop, drop: int, one_load: bool) -> Non
         for p in prices
     ]  # fmt: skip
     for table, rows in (
-        (EVENTS, events), (REVIEWS, texts["review"]), (MESSAGES, texts["message"]), (CONSENTS, consents),
+        (EVENTS, events), (REVIEWS, reviews), (MESSAGES, messages), (CONSENTS, consents),
         (IDENTITIES, identities), (PRODUCTS, products),
     ):  # fmt: skip
         store.put(table, rows)
@@ -158,10 +155,12 @@ USER_TABLES = (USER_ACTIVITY, USER_VALUE, USER_REVIEW_PROFILE, USER_RECENT_PRODU
 def check_all(store: TableStore, shop: Shop, drop: int, days: range, context: str) -> None:
     oracle = Oracle(shop, drop)
     tables = {table: history(store, table) for table in USER_TABLES}
+    columns = {name for table in USER_TABLES for name in table.column_names}
     for user in shop.users + shop.devices:
         for purpose in PERSONAL:
             for day in days:
                 expected = oracle.values(user, purpose, day)
+                assert expected.keys() <= columns, "a value that no table has"
                 for table, found in tables.items():
                     check(found, table, (user, purpose), day, expected, context)
     products = history(store, PRODUCT_ACTIVITY)

@@ -11,7 +11,6 @@ from pyspark.sql import SparkSession
 from encoders.spec import EncoderSpec
 from pipelines.delta import TableStore
 from pipelines.features.product_vectors import build_product_vectors
-from pipelines.frames import frame_of
 from pipelines.governance.progress import Batch
 from pipelines.releases.manifest import Release
 from pipelines.settings import load_settings
@@ -19,6 +18,7 @@ from pipelines.tables.aggregates import EMBEDDINGS
 from pipelines.tables.features import PRODUCT_VECTORS
 from pipelines.tables.schema import Table
 from pipelines.tables.sources import PRODUCT_CONTENTS
+from tests.table_frame import table_frame
 
 START = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)
 VECTORS = {name: np.eye(4, dtype=np.float32)[i] for i, name in enumerate(("picture", "title", "new picture"))}
@@ -30,8 +30,7 @@ def release() -> Release:
 
 
 def append(store: TableStore, table: Table, rows: list[dict[str, object]]) -> None:
-    values = [tuple(r.get(c) for c in table.column_names) for r in rows]
-    store.append_once(frame_of(store.spark, values, table.ddl).coalesce(1), table, "rows")
+    store.append_once(table_frame(store.spark, table, rows).coalesce(1), table, "rows")
 
 
 def content(product: str, day: int, modality: str, name: str) -> dict[str, object]:

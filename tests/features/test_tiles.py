@@ -12,9 +12,9 @@ import pytest
 from pyspark.sql import SparkSession
 
 from pipelines.features.tiles import interest_events, tiles
-from pipelines.frames import frame_of
 from pipelines.tables.definitions import HALF_LIVES_DAYS, INTEREST_WEIGHTS
 from pipelines.tables.sources import EVENTS, PRODUCT_CONTENTS
+from tests.table_frame import table_frame
 
 START = dt.datetime(2026, 2, 27, tzinfo=dt.UTC)
 TYPES = (*INTEREST_WEIGHTS, "impression")
@@ -22,10 +22,6 @@ TYPES = (*INTEREST_WEIGHTS, "impression")
 
 def moment(days: float) -> dt.datetime:
     return START + dt.timedelta(microseconds=round(days * 86_400_000_000))
-
-
-def rows_of(table: Any, rows: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
-    return [tuple(r.get(c) for c in table.column_names) for r in rows]
 
 
 def random_rows() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -77,10 +73,10 @@ def brute_force(events: list[dict[str, Any]], contents: list[dict[str, Any]]) ->
 
 def test_tiles_equal_a_plain_loop(spark: SparkSession) -> None:
     events, contents = random_rows()
-    acts = interest_events(frame_of(spark, rows_of(EVENTS, events), EVENTS.ddl)).selectExpr(
+    acts = interest_events(table_frame(spark, EVENTS, events)).selectExpr(
         "*", "cast(null as string) content_hash", "array('personalisation') allowed_purposes"
     )
-    made = tiles(acts, frame_of(spark, rows_of(PRODUCT_CONTENTS, contents), PRODUCT_CONTENTS.ddl)).collect()
+    made = tiles(acts, table_frame(spark, PRODUCT_CONTENTS, contents)).collect()
     expected = brute_force(events, contents)
     assert {(r.subject_id, r.day, r.modality, r.content_id, r.drop_id) for r in made} == set(expected)
     for r in made:

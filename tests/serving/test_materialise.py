@@ -12,7 +12,6 @@ import pytest
 from rich.console import Console
 
 from pipelines.errors import UnknownReleaseError, UnknownServiceError, UnknownUserError
-from pipelines.frames import frame_of
 from pipelines.serving.materialise import materialise
 from pipelines.serving.online import read_features
 from pipelines.serving.render import render_features
@@ -20,6 +19,7 @@ from pipelines.serving.repo import apply, feature_store
 from pipelines.settings import PROJECT_ROOT
 from pipelines.tables.features import PRODUCT_ACTIVITY, USER_ACTIVITY, USER_VISUAL_INTEREST
 from pipelines.tables.sources import CONSENTS, IDENTITIES
+from tests.table_frame import table_frame
 
 if TYPE_CHECKING:
     from tests.hand_made_home import Home
@@ -45,32 +45,32 @@ def consent(user: str, granted: bool, since: datetime, until: datetime | None = 
     }
 
 
-def furnish(home: Home) -> Home:
-    """ann consents, bob says nothing (the default denies); both have been active."""
+@pytest.fixture(scope="module")
+def furnished(standing_home: Home) -> Home:
+    """ann consents, bob says nothing (the default denies) and has a device; all three have been active."""
+    home = standing_home
     home.write(CONSENTS, consent("ann", True, DAY - ONE_DAY))
-    home.write(USER_ACTIVITY, activity("ann", DAY, 3), activity("bob", DAY, 7))
+    home.write(USER_ACTIVITY, activity("ann", DAY, 3), activity("bob", DAY, 7), activity("device:d1", DAY, 2))
     vector = {"mean_7d": [0.6, 0.8, 0.0, 0.0], "weight_7d": 2.5, "medoid_product_ids": ["p1", "p2"]}
     times = {"event_timestamp": DAY, "created_at": DAY}
     home.write(USER_VISUAL_INTEREST, {"user_id": "ann", "purpose": "personalisation", **vector, **times})
     home.write(PRODUCT_ACTIVITY, {"product_id": "p1", "views_7d": 11, "price": 9.5, **times})
+    link = {"identifier_type": "device", "identifier": "device:d1", "user_id": "bob", "linked_at": DAY - ONE_DAY}
+    home.write(IDENTITIES, link)
     apply(home.settings, home.run(DAY))
     return home
 
 
-@pytest.fixture
-def shop(home: Home) -> Home:
-    return furnish(home)
+@pytest.fixture(scope="module")
+def everything(furnished: Home) -> dict[str, float]:
+    """What the first materialisation wrote, at DAY."""
+    return written(furnished, DAY)
 
 
 @pytest.fixture(scope="module")
-def standing(standing_home: Home) -> Home:
-    """Materialised at DAY; tests only read it."""
-    home = furnish(standing_home)
-    link = {"identifier_type": "device", "identifier": "device:d1", "user_id": "bob", "linked_at": DAY - ONE_DAY}
-    home.write(IDENTITIES, link)
-    home.write(USER_ACTIVITY, activity("device:d1", DAY, 2))
-    materialise(home.store, home.run(DAY))
-    return home
+def standing(furnished: Home, everything: dict[str, float]) -> Home:
+    """Materialised at DAY. The last tests of this module change it, and leave ann her consent."""
+    return furnished
 
 
 def written(home: Home, at: datetime) -> dict[str, float]:
@@ -149,51 +149,57 @@ def test_people_see_every_feature_and_its_status(standing: Home) -> None:
     assert "not found" in text
 
 
-def test_only_what_is_new_is_written_and_corrections_arrive(shop: Home) -> None:
-    everything = written(shop, DAY)
+def test_the_first_time_everything_is_written(everything: dict[str, float]) -> None:
     assert everything == {
-        "user_activity_personalisation": 2,  # bob's row without its values
+        "user_activity_personalisation": 3,  # bob's row and his device's without their values
         "user_visual_interest_personalisation_tiny_clip_1": 1,
         "product_activity": 1,
-        "user_consent": 2,
+        "user_consent": 3,
     }
-    assert written(shop, DAY) == {}
+
+
+def test_only_what_is_new_is_written_and_corrections_arrive(standing: Home) -> None:
+    assert written(standing, DAY) == {}
     later = DAY + timedelta(hours=5)
-    # The same day again, known better; and an older day, which changes the past only.
-    shop.write(USER_ACTIVITY, activity("ann", DAY, 4, created=later), activity("ann", DAY - ONE_DAY, 99, created=later))
-    # And one that is not yet true.
-    shop.write(USER_ACTIVITY, activity("ann", DAY + ONE_DAY, 8))
-    assert written(shop, later) == {"user_activity_personalisation": 1}
-    assert read_features(shop.settings, "ann").value("user_activity", "views_7d") == 4
-    assert written(shop, DAY + ONE_DAY) == {"user_activity_personalisation": 1}
-    assert read_features(shop.settings, "ann").value("user_activity", "views_7d") == 8
+    standing.write(
+        USER_ACTIVITY,
+        # The same day again, known better; and an older day, which changes the past only.
+        activity("ann", DAY, 4, created=later),
+        activity("ann", DAY - ONE_DAY, 99, created=later),
+        # And one that is not yet true.
+        activity("ann", DAY + ONE_DAY, 8),
+    )
+    assert written(standing, later) == {"user_activity_personalisation": 1}
+    assert read_features(standing.settings, "ann").value("user_activity", "views_7d") == 4
+    assert written(standing, DAY + ONE_DAY) == {"user_activity_personalisation": 1}
+    assert read_features(standing.settings, "ann").value("user_activity", "views_7d") == 8
 
 
-def test_withdrawn_consent_wipes_and_granting_again_restores(shop: Home) -> None:
-    everything = written(shop, DAY)
-    withdrawal, return_ = DAY + ONE_DAY, DAY + 2 * ONE_DAY
-    versions = (
+def test_withdrawn_consent_wipes_and_granting_again_restores(standing: Home, everything: dict[str, float]) -> None:
+    before = read_features(standing.settings, "ann").value("user_activity", "views_7d")
+    withdrawal, return_ = DAY + 2 * ONE_DAY, DAY + 3 * ONE_DAY
+    versions = [
         consent("ann", True, DAY - ONE_DAY, withdrawal),
         consent("ann", False, withdrawal, return_),
         consent("ann", True, return_),
-    )
-    rows = [tuple(version[c] for c in CONSENTS.column_names) for version in versions]
-    frame = frame_of(shop.store.spark, rows, CONSENTS.ddl)
-    shop.store.replace_where(frame, CONSENTS, "user_id = 'ann'")
-    assert written(shop, withdrawal) == {
+    ]
+    frame = table_frame(standing.store.spark, CONSENTS, versions)
+    standing.store.replace_where(frame, CONSENTS, "user_id = 'ann'")
+    assert written(standing, withdrawal) == {
         "user_consent": 1,
         "user_activity_personalisation": 1,
         "user_visual_interest_personalisation_tiny_clip_1": 1,
     }
-    assert {f.status for f in read_features(shop.settings, "ann").features} == {"no_consent"}
-    assert by_plain_feast(shop, "ann") is None
+    assert {f.status for f in read_features(standing.settings, "ann").features} == {"no_consent"}
+    assert by_plain_feast(standing, "ann") is None
     # An emptied online store is filled again, with the consent that was given anew.
-    folder = shop.settings.local_home
+    folder = standing.settings.local_home
     assert folder is not None
     (folder / "feast" / "online.db").unlink()
-    apply(shop.settings, shop.run(return_))
-    assert written(shop, return_) == everything
-    assert read_features(shop.settings, "ann").value("user_activity", "views_7d") == 3
+    apply(standing.settings, standing.run(return_))
+    assert written(standing, return_) == everything
+    assert before is not None
+    assert read_features(standing.settings, "ann").value("user_activity", "views_7d") == before
 
 
 def by_plain_feast(home: Home, user: str) -> int | None:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 from pyspark.sql import functions as F
 
-from pipelines.frames import frame_of
 from pipelines.settings import load_settings
 from pipelines.sources.rules import RULES, checks_of, with_first_broken_rule
 from pipelines.sources.typed import typed
 from pipelines.tables.sources import BRONZE
 from tests.sources.shop_rows import AS_OF, GOOD
+from tests.table_frame import table_frame
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -98,13 +98,9 @@ CASES: list[tuple[str, dict[str, str | None], str | None]] = [
 def test_rows_break_the_rule_they_should(spark: SparkSession, source: str) -> None:
     cases = [(changes, rule) for s, changes, rule in CASES if s == source]
     rows = [
-        tuple(
-            {**GOOD[source], "drop_id": str(n), "ingested_at": AS_OF, **changes}.get(c)
-            for c in BRONZE[source].column_names
-        )
-        for n, (changes, _) in enumerate(cases)
+        {**GOOD[source], "drop_id": str(n), "ingested_at": AS_OF, **changes} for n, (changes, _) in enumerate(cases)
     ]
-    bronze = frame_of(spark, rows, BRONZE[source].ddl)
+    bronze = table_frame(spark, BRONZE[source], rows)
     judged = with_first_broken_rule(typed(bronze, source, load_settings(), history=False), source, AS_OF)
     got = {int(r.drop_id): (r.rule, r.value) for r in judged.select("drop_id", "rule", "value").collect()}
     assert {n: got[n][0] for n in got} == {n: rule for n, (_, rule) in enumerate(cases)}
@@ -121,12 +117,8 @@ def test_every_rule_has_a_reason_and_a_case() -> None:
 
 
 def test_times_keep_their_instant_and_microseconds(spark: SparkSession) -> None:
-    rows = [{**GOOD["events"], "event_timestamp": "2026-02-01T10:00:00.123456+08:00"}]
-    bronze = frame_of(
-        spark,
-        [tuple({**r, "ingested_at": AS_OF}.get(c) for c in BRONZE["events"].column_names) for r in rows],
-        BRONZE["events"].ddl,
-    )
+    event = {**GOOD["events"], "event_timestamp": "2026-02-01T10:00:00.123456+08:00", "ingested_at": AS_OF}
+    bronze = table_frame(spark, BRONZE["events"], [event])
     row = (
         typed(bronze, "events", load_settings(source_delay_seconds=60), history=True)
         .select(
