@@ -30,40 +30,60 @@ class Slots:
 
     codes: Ints
     moments: Ints
-    _instants: Ints = field(repr=False)
-    _ranks: Ints = field(repr=False)
+    # Where each code's slots begin, and at the end where they all end; (codes + 1,).
+    _starts: Ints = field(repr=False)
 
     @classmethod
     def of(cls, codes: Ints, moments: Ints) -> tuple[Slots, Ints]:
-        """The slots of entity rows, and each row's slot: -1 where its code is negative (no key, or no moment)."""
+        """The slots of entity rows, and each row's slot: -1 where its code is negative (no key, or no moment).
+
+        Codes are dense: arrays of the greatest code's length are made.
+        """
         asked = np.flatnonzero(codes >= 0)
         instants, rank = np.unique(moments[asked], return_inverse=True)
-        # Code and moment as one number, so that a pair is found by one binary search.
-        pairs, slot = np.unique(codes[asked] * (len(instants) + 1) + rank, return_inverse=True)
+        # Code and moment as one number, so that one sort does.
+        width = len(instants) + 1
+        pairs, slot = np.unique(codes[asked] * width + rank, return_inverse=True)
         rows = np.full(len(codes), -1, np.int64)
         rows[asked] = slot
-        found, at = np.divmod(pairs, len(instants) + 1)
-        return cls(found, instants[at] if len(instants) else at, instants, pairs), rows
+        found, at = np.divmod(pairs, width)
+        starts = np.searchsorted(found, np.arange(codes.max(initial=-1) + 2))
+        return cls(found, instants[at] if len(instants) else at, starts), rows
 
     def __len__(self) -> int:
         return len(self.codes)
 
     @property
+    def keys(self) -> int:
+        """Codes from here on have no slot."""
+        return len(self._starts) - 1
+
+    @property
     def earliest(self) -> int:
         """The first moment asked for; there must be a slot."""
-        return int(self._instants[0])
+        return int(self.moments.min())
 
     @property
     def latest(self) -> int:
         """The last moment asked for; there must be a slot."""
-        return int(self._instants[-1])
+        return int(self.moments.max())
 
     def first_seeing(self, codes: Ints, visible: Ints) -> Ints:
-        """The first slot of each key at or after `visible`; -1 where there is none."""
-        width = len(self._instants) + 1
-        slot = np.searchsorted(self._ranks, codes * width + np.searchsorted(self._instants, visible))
-        inside = np.minimum(slot, len(self) - 1)
-        return np.where((slot < len(self)) & (self.codes[inside] == codes), slot, -1)
+        """The first slot of each key (0 ≤ code < keys) at or after `visible`; -1 where there is none."""
+        # A binary search within each key's own slots, of all rows at once: most keys have few.
+        low, ends = self._starts[codes], self._starts[codes + 1]
+        found = np.full(len(codes), -1, np.int64)
+        rows = np.flatnonzero(low < ends)
+        rows = rows[self.moments[ends[rows] - 1] >= visible[rows]]
+        low, high, visible = low[rows], ends[rows] - 1, visible[rows]
+        while len(rows):
+            settled = low >= high
+            found[rows[settled]] = low[settled]
+            rows, low, high, visible = (some[~settled] for some in (rows, low, high, visible))
+            middle = (low + high) // 2
+            sees = self.moments[middle] >= visible
+            low, high = np.where(sees, low, middle + 1), np.where(sees, middle, high)
+        return found
 
 
 @dataclass(frozen=True)
@@ -90,7 +110,8 @@ class BestRows:
         """
         if not len(self.slots):
             return
-        known = np.flatnonzero((codes >= 0) & (events != NONE) & (events <= self.slots.latest))
+        asked = (codes >= 0) & (codes < self.slots.keys)
+        known = np.flatnonzero(asked & (events != NONE) & (events <= self.slots.latest))
         events, created = events[known], created[known]
         slots = self.slots.first_seeing(codes[known], np.maximum(events, created))
         seen = np.flatnonzero(slots >= 0)
