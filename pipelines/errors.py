@@ -17,6 +17,7 @@ PipelineError
 ├── UnknownServiceError      no such feature service
 ├── UnknownUserError         no features for this user id
 ├── EntityFrameError         the rows to pull features for are not usable
+├── FeatureViewError         a feature view that the offline store cannot read
 ├── TableError               a Delta table cannot be read as asked
 │   ├── TableNotFoundError   there is none at the place
 │   ├── VersionGoneError     retention took a version that is needed
@@ -97,6 +98,10 @@ class UnknownUserError(PipelineError):
 
 class EntityFrameError(PipelineError):
     """An entity file lacks what a point-in-time join needs."""
+
+
+class FeatureViewError(PipelineError):
+    """A feature view is not what the offline store can read."""
 
 
 class TableError(PipelineError):

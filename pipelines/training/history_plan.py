@@ -31,6 +31,7 @@ class HistoryView:
     `keys` pairs each entity column with the history's column, `features` each history column with its output name.
     `where` are values that partition columns must have. `version` None is the newest. `schema` holds the columns'
     types for a table that does not exist yet: its features are NULL; without it such a table is an error.
+    With `late_rows` a row counts from its event_timestamp on, whenever it was created: created_at breaks ties alone.
     """
 
     name: str
@@ -43,6 +44,7 @@ class HistoryView:
     where: Mapping[str, str] | None = None
     version: int | None = None
     schema: pa.Schema | None = None
+    late_rows: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,15 @@ class History:
     def narrow(self) -> tuple[FileColumn, ...]:
         """Keys, then event_timestamp, then created_at where there is one."""
         return (*self.keys, *self.times)
+
+    def without_features(self) -> History:
+        """Keys and times alone."""
+        return replace(self, features=(), view=replace(self.view, features=()))
+
+    @property
+    def bytes(self) -> int:
+        """Size of the files of the wanted partitions."""
+        return sum(file.size for _, file in self.files)
 
     @property
     def ttl(self) -> int:

@@ -12,22 +12,21 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from pipelines.errors import EntityFrameError
 from pipelines.training.engines import Engine
 from pipelines.training.entity_keys import KeyIndex, cast_key
 from pipelines.training.history_files import FileColumn, HistoryFile, Range, read_rows, take_rows
 from pipelines.training.history_plan import (
     History,
-    HistoryView,
     bounds_of,
     files_of_places,
     files_that_matter,
-    open_history,
 )
 from pipelines.training.instants import as_integers
 from pipelines.training.slots import NONE, BestRows, Ints, Offers, Slots
 
 # A place is a file's number and a row's number in it, as one whole number.
-_ROW_BITS = 36
+ROW_BITS = 36
 _BATCH_ROWS = 65_536
 
 
@@ -57,6 +56,7 @@ class _Scan:
     index: KeyIndex
     slots: Slots
     bounds: dict[str, Range]
+    late_rows: bool
 
 
 @dataclass(frozen=True)
@@ -103,16 +103,16 @@ class Joined:
 def point_in_time_join(
     entities: pa.Table,
     moments: pa.Array,
-    views: Sequence[HistoryView],
+    histories: Sequence[History],
     engine: Engine,
     asked: pa.Array | None = None,
 ) -> Joined:
-    """Join entity rows with what was known of each view at their moment (timestamps or dates; NULL knows nothing).
+    """Join entity rows with what was known of each history at their moment (timestamps or dates; NULL knows nothing).
 
     Rows where `asked` (boolean) is false get NULL features. Raises EntityFrameError where an entity column does not
     fit a history's key, TableError where a table cannot be read.
     """
-    histories = [open_history(view) for view in views]
+    _require_distinct_names(entities, histories)
     instants = as_integers(moments)
     mute = instants == NONE
     if asked is not None:
@@ -124,6 +124,14 @@ def point_in_time_join(
     rows = [_rows(q, at, unique) for q, at, (_, unique) in zip(questions, places, found, strict=True)]
     results = [_Found(h, table, r) for h, (table, _), r in zip(histories, found, rows, strict=True)]
     return Joined(entities, results, Figures(figures.files, figures.bytes_read + fetched))
+
+
+def _require_distinct_names(entities: pa.Table, histories: Sequence[History]) -> None:
+    names = [*entities.column_names, *(name for history in histories for _, name in history.view.features)]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise EntityFrameError(
+            f"columns {', '.join(twice)} would be there twice; ask for full feature names, or rename entity columns"
+        )
 
 
 def _asked(
@@ -142,7 +150,7 @@ def _asked(
     return known[columns]
 
 
-def _winners(histories: list[History], questions: list[_Asked], engine: Engine) -> tuple[list[Ints], Figures]:
+def _winners(histories: Sequence[History], questions: list[_Asked], engine: Engine) -> tuple[list[Ints], Figures]:
     """The place of each slot's winner per view, -1 for none."""
     scans: list[_Scan | None] = []
     tasks: list[tuple[int, list[HistoryFile]]] = []
@@ -152,8 +160,10 @@ def _winners(histories: list[History], questions: list[_Asked], engine: Engine) 
             continue
         bounds = bounds_of(history, question.index, question.slots)
         files = files_that_matter(history, question.index, bounds)
-        scans.append(_Scan(history.narrow, len(history.keys), question.index, question.slots, bounds))
-        tasks += [(number, some) for some in _grouped(files, engine.parallelism)]
+        scans.append(
+            _Scan(history.narrow, len(history.keys), question.index, question.slots, bounds, history.view.late_rows)
+        )
+        tasks += [(number, some) for some in grouped(files, engine.parallelism)]
     best = [BestRows(question.slots) for question in questions]
     size = 0
     for (number, _), (offers, read) in zip(tasks, engine.run(_scan, scans, tasks), strict=True):
@@ -163,7 +173,7 @@ def _winners(histories: list[History], questions: list[_Asked], engine: Engine) 
     return [b.winners(h.ttl) for b, h in zip(best, histories, strict=True)], Figures(files_read, size)
 
 
-def _grouped(files: list[HistoryFile], parallelism: int) -> list[list[HistoryFile]]:
+def grouped(files: list[HistoryFile], parallelism: int) -> list[list[HistoryFile]]:
     """Files in a few groups of about equal size: each group costs a process, and an answer of all slots' best rows."""
     groups: list[list[HistoryFile]] = [[] for _ in range(min(len(files), 2 * parallelism))]
     sizes = [0] * len(groups)
@@ -188,20 +198,23 @@ def _scan(scans: list[_Scan | None], task: tuple[int, list[HistoryFile]]) -> tup
             codes = scan.index.codes(keys, len(rows.numbers))
             events = as_integers(times[0])
             created = as_integers(times[1]) if len(times) > 1 else np.full(len(events), NONE, np.int64)
-            best.add(codes, events, created, rows.numbers + (file.number << _ROW_BITS))
+            places = rows.numbers + (file.number << ROW_BITS)
+            best.add(codes, events, created, places, late_rows=scan.late_rows)
     return best.offers(), size
 
 
-def _fetched(histories: list[History], places: list[Ints], engine: Engine) -> tuple[list[tuple[pa.Table, Ints]], int]:
+def _fetched(
+    histories: Sequence[History], places: list[Ints], engine: Engine
+) -> tuple[list[tuple[pa.Table, Ints]], int]:
     """Per view the features of its distinct winners, renamed, with the winners' places (ascending)."""
     tasks: list[tuple[int, HistoryFile, Ints]] = []
     distinct = [np.unique(at[at >= 0]) for at in places]
     for number, (history, wanted) in enumerate(zip(histories, distinct, strict=True)):
         if history.features:
-            numbers = wanted >> _ROW_BITS
+            numbers = wanted >> ROW_BITS
             for file in files_of_places(history, np.unique(numbers).tolist()):
                 first, last = np.searchsorted(numbers, [file.number, file.number + 1])
-                tasks.append((number, file, wanted[first:last] & ((1 << _ROW_BITS) - 1)))
+                tasks.append((number, file, wanted[first:last] & ((1 << ROW_BITS) - 1)))
     parts: list[list[pa.Table]] = [[_features(history)] for history in histories]
     size = 0
     columns = [history.features for history in histories]

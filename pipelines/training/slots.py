@@ -103,17 +103,18 @@ class BestRows:
         self.slots = slots
         self._columns = tuple(np.full(len(slots), NONE, np.int64) for _ in range(3))
 
-    def add(self, codes: Ints, events: Ints, created: Ints, places: Ints) -> None:
+    def add(self, codes: Ints, events: Ints, created: Ints, places: Ints, *, late_rows: bool = False) -> None:
         """Offer rows of the history: key codes (negative: nobody asked), both times (`created` may be NONE), places.
 
-        A row without event_timestamp (NONE) is never seen.
+        A row without event_timestamp (NONE) is never seen. With `late_rows` a row is visible from its event_timestamp
+        on, whenever it was created.
         """
         if not len(self.slots):
             return
         asked = (codes >= 0) & (codes < self.slots.keys)
         known = np.flatnonzero(asked & (events != NONE) & (events <= self.slots.latest))
         events, created = events[known], created[known]
-        slots = self.slots.first_seeing(codes[known], np.maximum(events, created))
+        slots = self.slots.first_seeing(codes[known], events if late_rows else np.maximum(events, created))
         seen = np.flatnonzero(slots >= 0)
         self.merge(Offers(slots[seen], events[seen], created[seen], places[known[seen]]))
 

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from pipelines.errors import TableNotFoundError, UnsupportedTableError, VersionGoneError
 from pipelines.training.engines import Engine, LocalEngine, SparkEngine
-from pipelines.training.history_plan import HistoryView
+from pipelines.training.history_plan import HistoryView, open_history
 from pipelines.training.join import Joined, point_in_time_join
 from tests.training.delta_by_hand import commit, history
 from tests.training.pit_cases import TTLS, Case, cases
@@ -68,14 +68,14 @@ def agree_with_brute_force(engines: Sequence[Engine], folder: Path, count: int) 
     entities = pa.table(dict(zip(names, map(pa.array, zip(*asked, strict=True)), strict=True)))
     keys = tuple((name, name) for name in names[:3])
     event, created = TIMES
-    views = [
-        HistoryView(f"v{n}", str(folder), keys, event, created, features=(("value", f"v{n}"),), ttl=ttl)
+    histories = [
+        open_history(HistoryView(f"v{n}", str(folder), keys, event, created, (("value", f"v{n}"),), ttl))
         for n, ttl in enumerate(TTLS)
     ]
     expected = [known_values(case.moments, case.history, case.ttl) for _, case in numbered]
     column = [f"v{TTLS.index(case.ttl)}" for _, case in numbered for _ in case.moments]
     flat = [values for some in expected for values in some]
-    results = [point_in_time_join(entities, entities["at"], views, engine) for engine in engines]
+    results = [point_in_time_join(entities, entities["at"], histories, engine) for engine in engines]
     for joined in results:
         found = [row[name] for row, name in zip(joined.table().to_pylist(), column, strict=True)]
         assert [f is None for f in found] == [e is None for e in flat]
@@ -105,7 +105,7 @@ def view_of(path: Path, **options: Any) -> HistoryView:
 
 def asked(path: Path, engine: Engine, users: str = "abc", hours: int = 9, **options: Any) -> Joined:
     entities = pa.table({"user": list(users), "at": [DAY + hours * HOUR] * len(users)})
-    return point_in_time_join(entities, entities["at"], [view_of(path, **options)], engine)
+    return point_in_time_join(entities, entities["at"], [open_history(view_of(path, **options))], engine)
 
 
 def values(joined: Joined, name: str = "value") -> list[Any]:
@@ -133,14 +133,14 @@ def test_deletions_renamed_and_added_columns_and_checkpoints(changed_table: Path
     entities = pa.table({"user": [f"u{i}" for i in ids], "at": [DAY] * len(ids)})
     features = (("amount", "value"), ("note", "note"), ("kind", "kind"))
     view = view_of(changed_table, created_at=None, features=features, where={"kind": "x y"})
-    joined = point_in_time_join(entities, entities["at"], [view], engine)
+    joined = point_in_time_join(entities, entities["at"], [open_history(view)], engine)
     kept = [not ((i < 65536 and i % 3 == 0) or 70000 <= i <= 90000) for i in ids]
     assert values(joined) == [i if k else None for i, k in zip(ids, kept, strict=True)]
     assert values(joined, "kind") == ["x y" if k else None for k in kept]
     assert set(values(joined, "note")) == {None}
     assert joined.versions == {"view": 3}
     before = view_of(changed_table, created_at=None, version=0)
-    assert values(point_in_time_join(entities, entities["at"], [before], engine)) == list(ids)
+    assert values(point_in_time_join(entities, entities["at"], [open_history(before)], engine)) == list(ids)
 
 
 def test_another_partition_is_not_seen(tmp_path: Path, engine: Engine) -> None:
