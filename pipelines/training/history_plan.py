@@ -19,6 +19,8 @@ from pipelines.training.slots import Slots
 
 # A file is read in shares of about this size, so that one large file keeps several processes busy.
 SHARE_BYTES = 64 * 2**20
+# The version of a table that does not exist.
+NO_TABLE = -1
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Delta's statistics cut timestamps to whole milliseconds.
 _MILLISECOND = timedelta(milliseconds=1)
@@ -29,8 +31,9 @@ class HistoryView:
     """A feature view as the join sees it.
 
     `keys` pairs each entity column with the history's column, `features` each history column with its output name.
-    `where` are values that partition columns must have. `version` None is the newest. `schema` holds the columns'
-    types for a table that does not exist yet: its features are NULL; without it such a table is an error.
+    `where` are values that partition columns must have. `version` None is the newest, NO_TABLE stands for no rows.
+    `schema` holds the columns' types for a table that does not exist yet: its features are NULL; without it such a
+    table is an error.
     With `late_rows` a row counts from its event_timestamp on, whenever it was created: created_at breaks ties alone.
     """
 
@@ -52,7 +55,7 @@ class History:
     """A view's table at one version: the columns to read and the files of the wanted partitions."""
 
     view: HistoryView
-    version: int | None
+    version: int
     location: str
     keys: tuple[FileColumn, ...]
     times: tuple[FileColumn, ...]
@@ -84,23 +87,29 @@ def open_history(view: HistoryView) -> History:
 
     Raises TableNotFoundError, VersionGoneError, UnsupportedTableError, and KeyError for a column that is not there.
     """
-    try:
-        snapshot = read_snapshot(view.location, view.version)
-    except TableNotFoundError:
-        if view.schema is None or view.version is not None:
-            raise
-        snapshot = Snapshot(view.location, -1, view.schema, {name: name for name in view.schema.names}, (), ())
+    snapshot = _snapshot(view)
     files = [(number, file) for number, file in enumerate(snapshot.files) if _chosen(file, view, snapshot)]
     times = [view.event_timestamp, *([view.created_at] if view.created_at else [])]
     return History(
         view=view,
-        version=snapshot.version if snapshot.version >= 0 else None,
+        version=snapshot.version,
         location=view.location,
         keys=tuple(_column(snapshot, name) for _, name in view.keys),
         times=tuple(_column(snapshot, name) for name in times),
         features=tuple(_column(snapshot, name) for name, _ in view.features),
         files=tuple(files),
     )
+
+
+def _snapshot(view: HistoryView) -> Snapshot:
+    if view.version != NO_TABLE:
+        try:
+            return read_snapshot(view.location, view.version)
+        except TableNotFoundError:
+            if view.schema is None or view.version is not None:
+                raise
+    schema = view.schema or pa.schema([])
+    return Snapshot(view.location, NO_TABLE, schema, {name: name for name in schema.names}, (), ())
 
 
 def _column(snapshot: Snapshot, name: str) -> FileColumn:

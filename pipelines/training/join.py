@@ -84,20 +84,20 @@ class Joined:
             fields += [pa.field(f.name, f.type) for f in found.table.schema]
         return pa.schema(fields, self.entities.schema.metadata)
 
-    def tables(self, rows: int = _BATCH_ROWS) -> Iterator[pa.Table]:
-        """The result in pieces of so many rows; at least one piece."""
+    def features(self, rows: int = _BATCH_ROWS) -> Iterator[pa.Table]:
+        """The features alone, in pieces of so many entity rows; at least one piece."""
         for start in range(0, max(len(self.entities), 1), rows):
-            piece = self.entities.slice(start, rows)
-            columns = list(piece.columns)
+            columns: list[pa.ChunkedArray] = []
             for found in self._found:
                 numbers = found.rows[start : start + rows]
                 positions = pa.array(numbers, mask=numbers < 0)
                 columns += [column.take(positions) for column in found.table.columns]
-            yield pa.table(columns, schema=self.schema)
+            yield pa.table(columns, names=[name for found in self._found for name in found.table.column_names])
 
     def table(self) -> pa.Table:
         """The whole result in memory."""
-        return pa.concat_tables(self.tables(max(len(self.entities), 1)))
+        [features] = self.features(max(len(self.entities), 1))
+        return pa.table([*self.entities.columns, *features.columns], schema=self.schema)
 
 
 def point_in_time_join(
