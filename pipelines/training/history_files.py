@@ -6,6 +6,7 @@ What a process needs to read them travels as plain values; nothing here knows Sp
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
@@ -19,6 +20,7 @@ from pipelines.deletion_vectors import deleted_rows
 from pipelines.delta_log import open_filesystem
 from pipelines.errors import VersionGoneError
 from pipelines.training.slots import Ints
+from pipelines.training.vector_pages import NotPlainError, VectorPages, holds_vectors
 
 # Rows decoded at once: enough for numpy to be quick, little enough to bound memory.
 _ROWS_AT_ONCE = 4_000_000
@@ -82,29 +84,60 @@ def read_rows(file: HistoryFile, columns: Sequence[FileColumn], bounds: Mapping[
 
 def take_rows(file: HistoryFile, columns: Sequence[FileColumn], wanted: Ints) -> Rows:
     """The columns of the wanted row numbers (ascending) that lie in this part of the file."""
-    with _opened(file, []) as parquet:
-        starts = _starts(parquet)
-        tables, numbers, size = [_nothing(columns)], [np.empty(0, np.int64)], 0
+    tables, numbers, size = [_nothing(columns)], [np.empty(0, np.int64)], 0
+    with _opened(file, []) as parquet, _source(file) as source:
+        starts, vectors = _starts(parquet), VectorPages(parquet, source)
         for group in _groups(parquet, file):
             first, last = np.searchsorted(wanted, [starts[group], starts[group + 1]])
             if first < last:
-                table, read = _read(parquet, [group], columns, file)
-                tables.append(table.take(pa.array(wanted[first:last] - starts[group])))
+                table, read = _taken(parquet, vectors, group, columns, file, wanted[first:last] - starts[group])
+                tables.append(table)
                 numbers.append(wanted[first:last])
                 size += read
     return Rows(np.concatenate(numbers), pa.concat_tables(tables).columns, size)
 
 
-def _opened(file: HistoryFile, texts: Sequence[str]) -> pq.ParquetFile:
+def _taken(
+    parquet: pq.ParquetFile,
+    vectors: VectorPages,
+    group: int,
+    columns: Sequence[FileColumn],
+    file: HistoryFile,
+    rows: Ints,
+) -> tuple[pa.Table, int]:
+    """Some rows of a row group, and the bytes their columns take in the file."""
+    found: dict[str, pa.ChunkedArray] = {}
+    for column in columns:
+        if holds_vectors(column.type) and column.physical in parquet.schema_arrow.names:
+            with suppress(NotPlainError):
+                lists = vectors.take(group, column.physical, rows)
+                found[column.name] = pa.chunked_array([lists]).cast(column.type)
+    table, _ = _read(parquet, [group], [c for c in columns if c.name not in found], file)
+    table = table.take(pa.array(rows))
+    arrays = [found[c.name] if c.name in found else table.column(c.name) for c in columns]
+    size = _size(parquet, [group], {c.physical for c in columns})
+    return pa.table(arrays, names=[c.name for c in columns]), size
+
+
+def _source(file: HistoryFile) -> pa.NativeFile:
     system, _ = open_filesystem(file.table)
-    local = isinstance(system, fs.LocalFileSystem)
     try:
-        source = pa.memory_map(file.path) if local else system.open_input_file(file.path)
+        return pa.memory_map(file.path) if _is_local(system) else system.open_input_file(file.path)
     except FileNotFoundError as error:
         raise VersionGoneError(
             f"file {file.path} of a version that is needed is gone: it was removed and vacuumed since"
         ) from error
-    return pq.ParquetFile(source, read_dictionary=list(texts), coerce_int96_timestamp_unit="us", pre_buffer=not local)
+
+
+def _is_local(system: fs.FileSystem) -> bool:
+    return isinstance(system, fs.LocalFileSystem)
+
+
+def _opened(file: HistoryFile, texts: Sequence[str]) -> pq.ParquetFile:
+    remote = not _is_local(open_filesystem(file.table)[0])
+    return pq.ParquetFile(
+        _source(file), read_dictionary=list(texts), coerce_int96_timestamp_unit="us", pre_buffer=remote
+    )
 
 
 def _deleted(file: HistoryFile) -> Ints | None:
