@@ -15,6 +15,7 @@ from pipelines.errors import TableNotFoundError, UnsupportedTableError, VersionG
 from pipelines.training.engines import Engine, LocalEngine, SparkEngine
 from pipelines.training.history_plan import HistoryView, open_history
 from pipelines.training.join import Joined, point_in_time_join
+from pipelines.training.retrieval import Retrieval
 from tests.training.delta_by_hand import commit, history
 from tests.training.pit_cases import TTLS, Case, cases
 from tests.training.pit_oracle import known_values
@@ -190,3 +191,22 @@ def test_tables_that_are_not_there_or_need_more(tmp_path: Path) -> None:
     log.write_text('{"protocol": {"minReaderVersion": 3, "readerFeatures": ["columnMapping", "rowMagic"]}}')
     with pytest.raises(UnsupportedTableError, match="needs a reader that knows rowMagic; use the Spark engine"):
         asked(path, engine)
+
+
+def test_what_only_spark_can_read_is_copied_for_the_join(spark: SparkSession, tmp_path: Path) -> None:
+    path, staging = tmp_path / "by id", tmp_path / "staging"
+    staging.mkdir()
+    day = f"timestamp_micros({int(DAY.timestamp() * 1e6)}) AS event_timestamp"
+    for value in (1, 2):
+        rows = spark.range(1).selectExpr("'a' AS user", day, "'mine' AS kind", f"{value} AS value").where("value = 1")
+        rows.write.format("delta").mode("append").option("delta.columnMapping.mode", "id").save(str(path))
+    view = view_of(path, created_at=None, where={"kind": "mine"})
+    with pytest.raises(UnsupportedTableError, match="maps its columns by id; use the Spark engine"):
+        open_history(view)
+    with Retrieval("spark", staging=str(staging)).opened([view]) as (histories, engine):
+        entities = pa.table({"user": ["a", "b"], "at": [DAY, DAY]})
+        joined = point_in_time_join(entities, entities["at"], histories, engine)
+        assert list(staging.iterdir())
+    assert values(joined) == [1, None]
+    assert joined.versions == {"view": 1}
+    assert not list(staging.iterdir())
