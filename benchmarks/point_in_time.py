@@ -25,8 +25,8 @@ import pandas as pd
 import psutil
 import pyarrow as pa
 from feast import Entity, FeatureStore, FeatureView, Field, RepoConfig, ValueType
-from feast.data_format import DeltaFormat
 from feast.infra.offline_stores.contrib.spark_offline_store.spark_source import SparkSource
+from feast.table_format import DeltaFormat
 from feast.types import Array, Float32, Float64, String
 from py4j.protocol import Py4JJavaError
 from rich.console import Console
@@ -147,7 +147,7 @@ def store_of(folder: Path, path: str, way: str) -> FeatureStore:
         entity_key_serialization_version=3,
     )
     user = Entity(name="user", join_keys=["user_id"], value_type=ValueType.STRING)
-    times = {"timestamp_field": "event_timestamp", "created_timestamp_column": "created_at"}
+    times: dict[str, Any] = {"timestamp_field": "event_timestamp", "created_timestamp_column": "created_at"}
     schema = [Field(name="user_id", dtype=String), *(Field(name=n, dtype=Float64) for n in SCALARS)]
     objects: list[Any] = [user]
     with warnings.catch_warnings():

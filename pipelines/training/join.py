@@ -126,6 +126,24 @@ def point_in_time_join(
     return Joined(entities, results, Figures(figures.files, figures.bytes_read + fetched))
 
 
+def joined_slices(
+    entities: pa.Table,
+    moments: pa.Array,
+    histories: Sequence[History],
+    engine: Engine,
+    rows_at_once: int,
+    asked: pa.Array | None = None,
+) -> Iterator[Joined]:
+    """The join of so many entity rows at a time, in order; at least one slice.
+
+    The slots are sent to every process: this bounds them. Each slice reads the keys and times of the histories anew.
+    """
+    for start in range(0, max(len(entities), 1), rows_at_once):
+        mask = None if asked is None else asked.slice(start, rows_at_once)
+        some, at = entities.slice(start, rows_at_once), moments.slice(start, rows_at_once)
+        yield point_in_time_join(some, at, histories, engine, mask)
+
+
 def _require_distinct_names(entities: pa.Table, histories: Sequence[History]) -> None:
     names = [*entities.column_names, *(name for history in histories for _, name in history.view.features)]
     if twice := sorted({name for name in names if names.count(name) > 1}):

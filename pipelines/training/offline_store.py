@@ -33,7 +33,6 @@ from pipelines.training.entity_frames import (
 )
 from pipelines.training.feast_destinations import DeltaLoggingDestination
 from pipelines.training.feature_views import history_view, join_keys, require_delta
-from pipelines.training.join import point_in_time_join
 from pipelines.training.latest_rows import all_rows, latest_rows
 from pipelines.training.retrieval import Retrieval, spark_of_feast
 
@@ -47,11 +46,18 @@ class DeltaOfflineStoreConfig(FeastConfigBaseModel):
     # auto: Spark for histories of more than `local_limit_bytes`, where pyspark is installed.
     engine: Literal["auto", "local", "spark"] = "auto"
     local_limit_bytes: int = 4 * 2**30
+    # Larger entity frames are joined in slices: what a slice asks for is sent to every process.
+    entity_rows_at_once: int = 10_000_000
     # Where results are exported to, and where Spark copies tables that our own reader of the log does not know.
     staging_location: str | None = None
     # Whether a row counts from its event_timestamp on even if it was created later: this leaks, and is what stock
     # Feast does unless filter_by_created_timestamp is asked for.
     late_rows: bool = False
+
+
+def retrieval_of(store: DeltaOfflineStoreConfig) -> Retrieval:
+    """How a configured store reads."""
+    return Retrieval(store.engine, store.local_limit_bytes, store.staging_location, store.entity_rows_at_once)
 
 
 class DeltaOfflineStore(OfflineStore):
@@ -92,8 +98,8 @@ class DeltaOfflineStore(OfflineStore):
         entities = with_instants(entities, name)
 
         def read() -> pa.Table:
-            with retrieval.opened(views) as (histories, engine):
-                return point_in_time_join(entities, entities.column(name), histories, engine).table()
+            with retrieval.joined(entities, name, views) as (_, slices):
+                return pa.concat_tables(joined.table() for joined in slices)
 
         return retrieval.job(
             read,
@@ -165,5 +171,4 @@ class DeltaOfflineStore(OfflineStore):
 
 
 def _retrieval(config: RepoConfig) -> Retrieval:
-    store = config.offline_store
-    return Retrieval(store.engine, store.local_limit_bytes, store.staging_location)
+    return retrieval_of(config.offline_store)

@@ -23,6 +23,7 @@ from pipelines.training.entity_frames import TIMESTAMP
 from pipelines.training.feature_views import require_delta
 from pipelines.training.history_plan import History, HistoryView
 from pipelines.training.instants import UTC_MICROS, utc_micros
+from pipelines.training.join import Joined, joined_slices
 from pipelines.training.latest_rows import latest_rows
 from pipelines.training.retrieval_job import DeltaRetrievalJob
 from pipelines.training.spark_copies import opened_histories
@@ -43,6 +44,17 @@ class Retrieval:
     engine: EngineName = "auto"
     local_limit_bytes: int = 4 * 2**30
     staging: str | None = None
+    entity_rows_at_once: int = 10_000_000
+
+    @contextmanager
+    def joined(
+        self, entities: pa.Table, timestamp: str, views: Sequence[HistoryView], asked: pa.Array | None = None
+    ) -> Iterator[tuple[dict[str, int], Iterator[Joined]]]:
+        """The version of each view's table, and the join of the entity rows in slices (see `joined_slices`)."""
+        moments = entities.column(timestamp)
+        with self.opened(views) as (histories, engine):
+            versions = {history.view.name: history.version for history in histories}
+            yield versions, joined_slices(entities, moments, histories, engine, self.entity_rows_at_once, asked)
 
     @contextmanager
     def opened(self, views: Sequence[HistoryView]) -> Iterator[tuple[list[History], Engine]]:

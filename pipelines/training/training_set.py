@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,9 +17,9 @@ from pipelines.governance.runs import Run
 from pipelines.serving.repo import feature_store, find_service
 from pipelines.training.entities import TIMESTAMP, EntityFrame, read_entities, require_entities, require_format
 from pipelines.training.feature_views import join_keys
-from pipelines.training.join import Joined, point_in_time_join
+from pipelines.training.join import Joined
 from pipelines.training.manifest import Manifest, ViewPart, encoders_of, read_manifest, with_versions
-from pipelines.training.retrieval import Retrieval
+from pipelines.training.offline_store import retrieval_of
 from pipelines.training.withheld import Withheld, withheld, withheld_then
 from pipelines.training.writing import write_table
 
@@ -125,25 +126,19 @@ def _write(asked: Manifest, run: Run, frame: EntityFrame, without: Withheld, out
     """Write what the manifest asks for, at the versions it names (None: the newest), and the completed manifest."""
     views = [part.history(name, asked.join_key, run.settings) for name, part in asked.views.items()]
     rows = pa.table({asked.join_key: frame.keys, TIMESTAMP: frame.rows.column(TIMESTAMP)})
-    offline = feature_store(run.settings).config.offline_store
-    retrieval = Retrieval(offline.engine, offline.local_limit_bytes, offline.staging_location)
-    with retrieval.opened(views) as (histories, engine):
-        allowed = pc.invert(_rows_of(frame, without))
-        joined = point_in_time_join(rows, rows.column(TIMESTAMP), histories, engine, allowed)
-    made = asked.model_copy(update={"views": with_versions(asked.views, joined.versions)})
-
-    def completed(file: Path) -> str:
-        with file.open("rb") as content:
-            digest = hashlib.file_digest(content, "sha256").hexdigest()
-        return _with_checksum(made, f"sha256:{digest}").text()
-
+    retrieval = retrieval_of(feature_store(run.settings).config.offline_store)
+    allowed = pc.invert(_rows_of(frame, without))
     path = manifest_path(out)
-    text = write_table(out, path, _pieces(frame, joined), completed)
+    with retrieval.joined(rows, TIMESTAMP, views, allowed) as (versions, slices):
+        made = asked.model_copy(update={"views": with_versions(asked.views, versions)})
+        text = write_table(out, path, _pieces(frame, slices), lambda file: _completed(made, file).text())
     return TrainingSet(out, path, Manifest.model_validate_json(text), frame, without)
 
 
-def _with_checksum(made: Manifest, checksum: str) -> Manifest:
-    """Raises ReplayRefusedError where the manifest has another checksum already."""
+def _completed(made: Manifest, file: Path) -> Manifest:
+    """With the written file's checksum. Raises ReplayRefusedError where the manifest has another one already."""
+    with file.open("rb") as content:
+        checksum = f"sha256:{hashlib.file_digest(content, 'sha256').hexdigest()}"
     if made.file_checksum and made.file_checksum != checksum:
         raise ReplayRefusedError(
             f"the rebuilt file differs from the one of the manifest ({checksum}, expected {made.file_checksum}); "
@@ -152,9 +147,9 @@ def _with_checksum(made: Manifest, checksum: str) -> Manifest:
     return made.model_copy(update={"file_checksum": checksum})
 
 
-def _pieces(frame: EntityFrame, joined: Joined) -> Iterator[pa.Table]:
+def _pieces(frame: EntityFrame, slices: Iterator[Joined]) -> Iterator[pa.Table]:
     start = 0
-    for features in joined.features():
+    for features in chain.from_iterable(joined.features() for joined in slices):
         rows = frame.rows.slice(start, features.num_rows)
         yield pa.table([*rows.columns, *features.columns], names=[*rows.column_names, *features.column_names])
         start += features.num_rows

@@ -25,7 +25,7 @@ Levels: TypeAlias = NDArray[np.uint8]
 _DATA, _DICTIONARY, _DATA_2 = 0, 2, 3
 _PLAIN = 0
 _PLAIN_ENCODINGS = {"PLAIN", "RLE", "BIT_PACKED"}
-_NUMBERS = {pa.float32(): np.dtype("<f4"), pa.float64(): np.dtype("<f8")}
+_NUMBERS: dict[pa.DataType, np.dtype[Any]] = {pa.float32(): np.dtype("<f4"), pa.float64(): np.dtype("<f8")}
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from pipelines.errors import TableNotFoundError, UnsupportedTableError, VersionGoneError
 from pipelines.training.engines import Engine, LocalEngine, SparkEngine
 from pipelines.training.history_plan import HistoryView, open_history
-from pipelines.training.join import Joined, point_in_time_join
+from pipelines.training.join import Joined, joined_slices, point_in_time_join
 from pipelines.training.retrieval import Retrieval
 from tests.training.delta_by_hand import commit, history
 from tests.training.pit_cases import TTLS, Case, cases
@@ -149,6 +149,15 @@ def test_another_partition_is_not_seen(tmp_path: Path, engine: Engine) -> None:
     commit(tmp_path, rows_of(("a", 1, 2)), partition={"kind": "theirs"})
     assert values(asked(tmp_path, engine, "a", where={"kind": "mine"})) == [1]
     assert values(asked(tmp_path, engine, "a")) == [2]
+
+
+def test_slices_of_a_large_frame_are_the_whole(tmp_path: Path) -> None:
+    commit(tmp_path, rows_of(*((user, hour, hour) for user in "abc" for hour in range(3))))
+    entities = pa.table({"user": list("cabbax"), "at": [DAY + hour * HOUR for hour in (2, 0, 1, -1, 9, 1)]})
+    mask = pa.array([True] * 4 + [False, True])
+    histories = [open_history(view_of(tmp_path))]
+    slices = list(joined_slices(entities, entities["at"], histories, LocalEngine(2), 4, mask))
+    assert [values(joined) for joined in slices] == [[2, 0, 1, None], [None, None]]
 
 
 def test_files_that_cannot_matter_are_not_read(tmp_path: Path, engine: Engine) -> None:
