@@ -1,13 +1,15 @@
 """Vectors of few rows from a Parquet file, taken from its pages directly.
 
 Arrow decodes the levels of every number of a list column, also of rows that nobody wants: most of a join's time.
-Vectors of one length give pages whose levels are the same bytes, so they are decoded once and remembered; then the
-wanted vectors are slices of the page. Layout: the Parquet format's "Data Pages" and "RLE hybrid" encoding.
+Vectors of one length give pages whose levels begin with the same bytes, so what was decoded of one page serves the
+next; then the wanted vectors are slices of the page. Layout: the Parquet format's "Data Pages" and "RLE hybrid"
+encoding.
 """
 
 from __future__ import annotations
 
 import struct
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -43,6 +45,16 @@ class _Page:
     count: int
 
 
+@dataclass(frozen=True)
+class _Runs:
+    """Decoded levels: after each run the byte where it ends and the number of levels so far."""
+
+    content: bytes
+    ends: list[int]
+    totals: list[int]
+    levels: Levels
+
+
 class NotPlainError(Exception):
     """A column chunk is stored in a way that only Arrow reads: nested deeper, with nulls within, or encoded."""
 
@@ -60,6 +72,7 @@ class VectorPages:
         self._source = source
         self._leaves = {parquet.schema.column(i).path.partition(".")[0]: i for i in range(len(parquet.schema))}
         self._shapes: dict[tuple[bytes, int, int], _Shape] = {}
+        self._longest = _Runs(b"", [], [], np.empty(0, np.uint8))
 
     def take(self, group: int, name: str, rows: Ints) -> pa.Array:
         """The lists of the given rows (ascending) of a row group. Raises NotPlainError: read it with Arrow."""
@@ -105,7 +118,12 @@ class VectorPages:
         # Of equal bytes the levels are equal, if they are of equally many numbers.
         known = (page.levels, page.count, definition)
         if known not in self._shapes:
-            self._shapes[known] = _decoded(page, field, definition)
+            (length,) = struct.unpack_from("<I", page.levels)
+            repeated = _decoded(page.levels[4 : 4 + length], 1, page.count, self._longest)
+            if len(repeated.content) > len(self._longest.content):
+                self._longest = repeated
+            defined = _decoded(page.levels[8 + length :], definition.bit_length(), page.count)
+            self._shapes[known] = _shape(repeated.levels[: page.count], defined.levels[: page.count], field, definition)
         return self._shapes[known]
 
 
@@ -130,11 +148,8 @@ def _page_2(stored: pa.Buffer, header: dict[int, Any], codec: pa.Codec | None) -
     return _Page(b"".join(struct.pack("<I", len(p)) + p for p in parts), memoryview(rest), details[1])
 
 
-def _decoded(page: _Page, field: pa.Field, definition: int) -> _Shape:
-    (length,) = struct.unpack_from("<I", page.levels)
-    repeated = _levels(page.levels[4 : 4 + length], 1, page.count)
-    defined = _levels(page.levels[8 + length :], definition.bit_length(), page.count)
-    if not page.count or repeated[0]:
+def _shape(repeated: Levels, defined: Levels, field: pa.Field, definition: int) -> _Shape:
+    if not len(repeated) or repeated[0]:
         raise NotPlainError("a row lies on two pages")
     empty = int(field.nullable)
     if np.any((defined > empty) & (defined < definition)):
@@ -142,35 +157,47 @@ def _decoded(page: _Page, field: pa.Field, definition: int) -> _Shape:
     first = np.flatnonzero(repeated == 0)
     present = defined == definition
     before = np.concatenate([[0], np.cumsum(present)])
-    lengths = before[np.append(first[1:], page.count)] - before[first]
+    lengths = before[np.append(first[1:], len(repeated))] - before[first]
     if field.nullable:
         lengths[defined[first] == 0] = -1
     return _Shape(before[first], lengths)
 
 
-def _levels(content: bytes, width: int, count: int) -> Levels:
-    """Decode the RLE and bit-packing hybrid."""
-    parts: list[Levels] = []
-    position, done = 0, 0
-    while done < count:
-        header, shift = 0, 0
-        while True:
-            byte = content[position]
-            position += 1
-            header |= (byte & 0x7F) << shift
-            shift += 7
-            if byte < 0x80:
-                break
-        if header & 1:
-            packed = np.frombuffer(content, np.uint8, (header >> 1) * width, position)
-            bits = np.unpackbits(packed, bitorder="little").reshape(-1, width)
-            parts.append((bits << np.arange(width, dtype=np.uint8)).sum(axis=1, dtype=np.uint8))
-            position += len(packed)
-        else:
-            parts.append(np.full(header >> 1, content[position], np.uint8))
-            position += 1
-        done += len(parts[-1])
-    return np.concatenate(parts)[:count]
+def _decoded(content: bytes, width: int, count: int, before: _Runs | None = None) -> _Runs:
+    """Decode the RLE and bit-packing hybrid; runs that `before` begins with too are taken from there."""
+    shared = bisect_right(before.ends, _common_length(content, before.content)) if before else 0
+    ends, totals, parts = [0], [0], [np.empty(0, np.uint8)]
+    if before and shared:
+        ends, totals = before.ends[:shared], before.totals[:shared]
+        parts = [before.levels[: totals[-1]]]
+    while totals[-1] < count:
+        part, end = _run(content, ends[-1], width)
+        parts.append(part)
+        ends.append(end)
+        totals.append(totals[-1] + len(part))
+    return _Runs(content, ends, totals, np.concatenate(parts))
+
+
+def _common_length(one: bytes, other: bytes) -> int:
+    length = min(len(one), len(other))
+    differs = np.frombuffer(one, np.uint8, length) != np.frombuffer(other, np.uint8, length)
+    return int(differs.argmax()) if differs.any() else length
+
+
+def _run(content: bytes, position: int, width: int) -> tuple[Levels, int]:
+    header, shift = 0, 0
+    while True:
+        byte = content[position]
+        position += 1
+        header |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            break
+    if not header & 1:
+        return np.full(header >> 1, content[position], np.uint8), position + 1
+    packed = np.frombuffer(content, np.uint8, (header >> 1) * width, position)
+    bits = np.unpackbits(packed, bitorder="little").reshape(-1, width)
+    return (bits << np.arange(width, dtype=np.uint8)).sum(axis=1, dtype=np.uint8), position + len(packed)
 
 
 def _gathered(numbers: NDArray[Any], starts: Ints, lengths: Ints) -> NDArray[Any]:
