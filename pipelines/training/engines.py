@@ -6,12 +6,12 @@ the tasks' order. The same functions run in either, so the results are the same.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from pipelines.errors import PipelineError
+from pipelines.settings import load_settings
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -36,7 +36,7 @@ class LocalEngine:
     """Threads: Arrow and numpy leave the interpreter to others while they work. No Spark, no JVM."""
 
     def __init__(self, threads: int | None = None) -> None:
-        self.parallelism = threads or len(os.sched_getaffinity(0))
+        self.parallelism = threads or load_settings().cores
 
     def run(self, work: Callable[[S, T], R], common: S, tasks: Sequence[T]) -> Iterator[R]:
         with ThreadPoolExecutor(self.parallelism) as pool:
