@@ -1,6 +1,6 @@
 # `make` alone lists the targets. Every target sets up what it needs; a second call repeats nothing.
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo test lint bench soak clean FORCE
+.PHONY: help setup lock demo test lint bench bench-pit soak clean FORCE
 .DELETE_ON_ERROR:
 
 VENV := .venv
@@ -10,7 +10,7 @@ STAMP := $(CACHE)/setup.stamp
 CODE := $(wildcard encoders pipelines feature_repo mlflow scripts benchmarks explorer tests)
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Python packages, Java, Delta's jars and the bundled encoders, once
 
@@ -40,6 +40,9 @@ lint: setup ## ruff and mypy
 
 bench: setup ## Measure; results below .cache
 	@$(PYTHON) -m benchmarks $(ARGS)
+
+bench-pit: setup ## Point-in-time joins against stock Feast and DuckDB
+	@$(PYTHON) -m benchmarks point_in_time
 
 soak: setup ## The long tests: endurance, and many more random examples
 	@MMFS_SOAK=1 $(PYTHON) -m pytest -q -m soak $(ARGS)

@@ -122,22 +122,39 @@ def training_set(
     entities: Annotated[Path, typer.Argument(help="Parquet or CSV with user_id, event_timestamp and labels.")],
     out: Annotated[Path, typer.Argument(help="Parquet or CSV to write; a manifest is written beside it.")],
     service: Service = "recommendation",
+    replay: Annotated[
+        Path | None,
+        typer.Option(help="Manifest of an earlier set: make that again, bit for bit."),
+    ] = None,
+    check_leakage: Annotated[
+        bool, typer.Option("--check-leakage", help="Derive a sample again by brute force; differences end in code 1.")
+    ] = False,
     home: Home = None,
     as_of: AsOf = None,
 ) -> None:
     """Pull features as they were known at each row's moment.
 
-    [dim]mmfs training-set labels.parquet train.parquet --service risk[/dim]
+    [dim]mmfs training-set labels.parquet train.parquet --service risk --check-leakage[/dim]
+    [dim]mmfs training-set labels.parquet again.parquet --replay train.parquet.manifest.json[/dim]
     """
     from pipelines.run import new_run, table_store
-    from pipelines.training.training_set import require_entities
-    from pipelines.training.training_set import training_set as pull
+    from pipelines.training.entities import require_entities
 
     require_entities(entities)
     settings = _settings(home)
     with table_store(settings, "mmfs training-set") as store:
-        report = pull(store, new_run(settings, _instant(as_of)), entities, service, out)
-    console.print(str(report), soft_wrap=True, highlight=False)
+        from pipelines.training.leakage import check_leakage as derive_again
+        from pipelines.training.training_set import replay as make_again
+        from pipelines.training.training_set import training_set as pull
+
+        run = new_run(settings, _instant(as_of))
+        made = make_again(store, run, entities, replay, out) if replay else pull(store, run, entities, service, out)
+        console.print(str(made), soft_wrap=True, highlight=False)
+        if check_leakage:
+            report = derive_again(store, made)
+            console.print(str(report), soft_wrap=True, highlight=False)
+            if report.differences:
+                raise typer.Exit(1)
 
 
 @app.command()

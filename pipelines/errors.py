@@ -16,7 +16,13 @@ PipelineError
 ├── VectorsTooLargeError     a batch needs more vectors than one job can ship
 ├── UnknownServiceError      no such feature service
 ├── UnknownUserError         no features for this user id
-└── EntityFrameError         the rows to pull features for are not usable
+├── EntityFrameError         the rows to pull features for are not usable
+├── FeatureViewError         a feature view that the offline store cannot read
+├── TableError               a Delta table cannot be read as asked
+│   ├── TableNotFoundError   there is none at the place
+│   ├── VersionGoneError     retention took a version that is needed
+│   └── UnsupportedTableError  its protocol needs a reader that knows more
+└── ReplayRefusedError       a training set cannot be rebuilt as it was
 """
 
 
@@ -92,3 +98,27 @@ class UnknownUserError(PipelineError):
 
 class EntityFrameError(PipelineError):
     """An entity file lacks what a point-in-time join needs."""
+
+
+class FeatureViewError(PipelineError):
+    """A feature view is not what the offline store can read."""
+
+
+class TableError(PipelineError):
+    """A Delta table cannot be read as asked."""
+
+
+class TableNotFoundError(TableError):
+    """There is no Delta table at the given place."""
+
+
+class VersionGoneError(TableError):
+    """A version of a table, or a file of it, no longer exists."""
+
+
+class UnsupportedTableError(TableError):
+    """The protocol of a table asks its readers for more than the reader at hand knows."""
+
+
+class ReplayRefusedError(PipelineError):
+    """What a training set was made from is no longer there, or may no longer be used."""

@@ -14,12 +14,8 @@ from pipelines.tables.features import USER_CONSENT
 from pipelines.tables.sources import CONSENTS, IDENTITIES
 
 
-def consent_in_force(subjects: DataFrame, store: TableStore, run: Run) -> DataFrame:
+def purposes_in_force(subjects: DataFrame, consents: DataFrame, identities: DataFrame, run: Run) -> DataFrame:
     """`user_id, purposes`: what each of the subjects (user_id) allows at the run's time, defaults included."""
-    return _in_force(subjects, store.read(CONSENTS), store.read(IDENTITIES), run)
-
-
-def _in_force(subjects: DataFrame, consents: DataFrame, identities: DataFrame, run: Run) -> DataFrame:
     settings: Settings = run.settings
     asked = subjects.select(F.col("user_id").alias("subject_id")).distinct()
     at = asked.withColumn("event_timestamp", F.lit(run.as_of))
@@ -62,7 +58,9 @@ def update_user_consent(store: TableStore, run: Run, subjects: DataFrame) -> int
     everybody = subjects.select("user_id")
     for more in (known.select("user_id"), consents.select("user_id"), _devices(identities)):
         everybody = everybody.union(more)
-    changed = changed_consent(_in_force(everybody, consents, identities, run), latest_consent(known), run).persist()
+    changed = changed_consent(
+        purposes_in_force(everybody, consents, identities, run), latest_consent(known), run
+    ).persist()
     try:
         rows = changed.count()
         if rows:

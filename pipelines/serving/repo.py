@@ -29,7 +29,7 @@ FEATURE_REPO = PROJECT_ROOT / "feature_repo"
 def feature_store(settings: Settings, *, offline: bool = True) -> FeatureStore:
     """Feast's store as the chosen configuration file in feature_repo/ describes it, below the home.
 
-    Without `offline` the offline store is left out: Feast then needs no pyspark.
+    Without `offline` the offline store is left out, for callers that only read the registry or the online store.
     Raises SettingsError where the configuration does not exist or does not fit the home.
     """
     values = _configuration(settings)

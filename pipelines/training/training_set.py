@@ -2,58 +2,52 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from feast import FeatureService, FeatureStore, FeatureView
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
 from pipelines.delta import TableStore
-from pipelines.frames import frame_of
+from pipelines.errors import ReplayRefusedError, TableError
 from pipelines.governance.runs import Run
-from pipelines.identity.tombstones import without_erased
-from pipelines.serving.arrow_stream import arrow_batches
-from pipelines.serving.consent_view import consent_in_force
-from pipelines.serving.delta_source import DeltaSource
 from pipelines.serving.repo import feature_store, find_service
-from pipelines.tables.sources import TOMBSTONES
 from pipelines.training.entities import TIMESTAMP, EntityFrame, read_entities, require_entities, require_format
-from pipelines.training.point_in_time import features_at
+from pipelines.training.feature_views import join_keys
+from pipelines.training.join import Joined
+from pipelines.training.manifest import Manifest, ViewPart, encoders_of, read_manifest, with_versions
+from pipelines.training.offline_store import retrieval_of
+from pipelines.training.withheld import Withheld, withheld, withheld_then
 from pipelines.training.writing import write_table
 
-__all__ = ["TrainingSetReport", "require_entities", "training_set"]
+__all__ = ["TrainingSet", "replay", "require_entities", "training_set"]
 
 
 @dataclass(frozen=True)
-class TrainingSetReport:
-    """What a training set is made of; `manifest` is the file beside it that says the same."""
+class TrainingSet:
+    """A written training set: its file, the manifest beside it and what that says; and what it was made for."""
 
     path: Path
-    manifest: Path
-    service: str
-    release: str
-    rows: int
-    entities: int
-    entities_without_consent: int
-    rows_without_consent: int
-    views: dict[str, dict[str, Any]] = field(default_factory=dict)
+    manifest_path: Path
+    manifest: Manifest
+    entities: EntityFrame = field(repr=False)
+    without: Withheld = field(repr=False)
 
     def __str__(self) -> str:
-        withheld = (
-            f"; {self.rows_without_consent} rows of {self.entities_without_consent} who do not consent are null"
-            if self.rows_without_consent
-            else ""
-        )
+        made = self.manifest
+        null = f"; {made.rows_without_consent} rows of {made.entities_without_consent} who do not consent are null"
         return (
-            f"{self.rows} rows of {self.entities} entities, {len(self.views)} views of {self.service}, "
-            f"release {self.release} → {self.path}{withheld}"
+            f"{made.rows} rows of {made.entities} entities, {len(made.views)} views of {made.service}, "
+            f"release {made.release} → {self.path}{null if made.rows_without_consent else ''}"
         )
+
+
+def manifest_path(path: Path) -> Path:
+    """Where the manifest of a training set lies."""
+    return path.with_name(path.name + ".manifest.json")
 
 
 def training_set(
@@ -63,7 +57,7 @@ def training_set(
     service: str,
     out_path: Path,
     release: str | None = None,
-) -> TrainingSetReport:
+) -> TrainingSet:
     """Write the entity rows, in their order and number, with the service's features as known at each moment.
 
     Columns of the file are kept; each feature is `<view>__<feature>`, NULL where nothing was known. Features of those
@@ -73,160 +67,98 @@ def training_set(
     entities_path, out_path = Path(entities_path), Path(out_path)
     require_entities(entities_path)
     require_format(out_path, "output")
-    feast = feature_store(run.settings, offline=False)
+    feast = feature_store(run.settings)
     found = find_service(feast, run.settings, service, release)
-    views = _views(feast, found)
-    frame = read_entities(entities_path, views[0].entity_columns[0].name, run.settings)
-    asked, pairs = _asked(store, frame)
-    refused = _refused(store, run, frame, found)
-    allowed = _without(asked, refused, store)
-    versions = {view.name: store.version(_source(view).declared_table) for view in views}
-    features = _features(store, allowed, asked, views, versions, frame.join_key)
-    report = _report(out_path, found, frame, refused, _described(views, versions))
-    write_table(out_path, report.manifest, _joined(frame, pairs, features), _manifest(report, run, frame))
-    return report
-
-
-def _views(feast: FeatureStore, service: FeatureService) -> list[FeatureView]:
-    return [feast.get_feature_view(p.name) for p in service.feature_view_projections]
-
-
-def _source(view: FeatureView) -> DeltaSource:
-    source = view.batch_source
-    assert isinstance(source, DeltaSource)
-    return source
-
-
-def _asked(store: TableStore, frame: EntityFrame) -> tuple[DataFrame, pa.Array]:
-    """The distinct (key, moment) pairs as a DataFrame with their `pair` number, and each entity row's pair number."""
-    rows = pa.table({"key": frame.keys.cast(pa.string()), "moment": frame.rows.column(TIMESTAMP)})
-    numbered = rows.append_column("row", pa.array(range(rows.num_rows), pa.int64()))
-    distinct = numbered.group_by(["key", "moment"], use_threads=False).aggregate([("row", "min")])
-    distinct = distinct.sort_by("row_min").drop_columns("row_min")
-    distinct = distinct.append_column("pair", pa.array(range(distinct.num_rows), pa.int64()))
-    joined = numbered.join(distinct, ["key", "moment"]).sort_by("row")
-    asked = store.spark.createDataFrame(distinct.select(["pair", "key", "moment"]))
-    return asked.withColumnRenamed("key", frame.join_key), joined.column("pair").combine_chunks()
-
-
-def _refused(store: TableStore, run: Run, frame: EntityFrame, service: FeatureService) -> list[str]:
-    """Keys whose consent for the service's purpose is not in force, or who were erased."""
-    purpose = service.tags["purpose"]
-    if purpose == "none":
-        return []
-    keys = pa.table({"user_id": frame.keys.dictionary.unique()})
-    asked = store.spark.createDataFrame(keys)
-    granted = consent_in_force(asked, store, run).where(F.array_contains("purposes", purpose))
-    kept = without_erased(granted, store.read(TOMBSTONES), "user_id").select("user_id")
-    return [row.user_id for row in asked.join(kept, "user_id", "left_anti").collect()]
-
-
-def _without(asked: DataFrame, refused: list[str], store: TableStore) -> DataFrame:
-    key = asked.columns[1]
-    return asked.join(frame_of(store.spark, [(k,) for k in refused], f"{key} string"), key, "left_anti")
-
-
-def _features(
-    store: TableStore,
-    allowed: DataFrame,
-    asked: DataFrame,
-    views: list[FeatureView],
-    versions: dict[str, int | None],
-    key: str,
-) -> DataFrame:
-    """`pair` and all features, one row per pair, in the order of the pairs."""
-    moments = allowed.select(key, "moment")
-    result = asked.select("pair", key, "moment")
-    for view in views:
-        names = [f.name for f in view.features]
-        history = _history(store, view, versions[view.name])
-        result = result.join(features_at(moments, history, key, names, view.name), [key, "moment"], "left")
-    return result.drop(key, "moment").orderBy("pair")
-
-
-def _history(store: TableStore, view: FeatureView, version: int | None) -> DataFrame:
-    source = _source(view)
-    table = source.declared_table
-    rows = store.read(table) if version is None else store.read_version(table, version)
-    for column, value in source.partition.items():
-        rows = rows.where(F.col(column) == value)
-    return rows
-
-
-def _joined(frame: EntityFrame, pairs: pa.Array, features: DataFrame) -> Iterator[pa.Table]:
-    """The entity rows with their features, in order.
-
-    Pairs are numbered by first appearance, so features stream in the order in which rows first need them; only those
-    of pairs that come again later are kept.
-    """
-    last_use = {pair: row for row, pair in enumerate(pairs.to_pylist())}
-    kept: pa.Table | None = None
-    done = 0
-    for batch in arrow_batches(features):
-        arrived = pa.Table.from_batches([batch])
-        kept = arrived if kept is None else pa.concat_tables([kept, arrived])
-        newest = kept.column("pair")[-1].as_py()
-        ready = _ready_rows(pairs, done, newest)
-        yield _take(frame, pairs, kept, done, ready)
-        done = ready
-        still = pa.array([last_use[p] >= done for p in kept.column("pair").to_pylist()])
-        kept = kept.filter(still)
-    assert done == frame.rows.num_rows
-
-
-def _ready_rows(pairs: pa.Array, start: int, newest: int) -> int:
-    """Rows from `start` on whose pair has arrived: up to the first with a greater number."""
-    later = pc.indices_nonzero(pc.greater(pairs.slice(start), newest))
-    return start + int(later[0].as_py()) if len(later) else len(pairs)
-
-
-def _take(frame: EntityFrame, pairs: pa.Array, kept: pa.Table, start: int, end: int) -> pa.Table:
-    positions = pc.index_in(pairs.slice(start, end - start), value_set=kept.column("pair"))
-    features = kept.drop_columns("pair").take(positions)
-    rows = frame.rows.slice(start, end - start)
-    for name in features.column_names:
-        rows = rows.append_column(name, features.column(name))
-    return rows
-
-
-def _described(views: list[FeatureView], versions: dict[str, int | None]) -> dict[str, dict[str, Any]]:
-    return {
-        view.name: {
-            **_source(view).tags,
-            "delta_version": versions[view.name],
-            "features": [f.name for f in view.features],
-        }
-        for view in views
-    }
-
-
-def _report(
-    out: Path, service: FeatureService, frame: EntityFrame, refused: list[str], views: dict[str, dict[str, Any]]
-) -> TrainingSetReport:
-    withheld = pc.is_in(frame.keys.cast(pa.string()), value_set=pa.array(refused, pa.string()))
-    return TrainingSetReport(
-        path=out,
-        manifest=out.with_name(out.name + ".manifest.json"),
-        service=service.tags["use"],
-        release=service.tags["release"],
+    views = [feast.get_feature_view(p.name) for p in found.feature_view_projections]
+    [(_, key)] = join_keys(views[0])
+    frame = read_entities(entities_path, key, run.settings)
+    purpose = found.tags["purpose"]
+    without = withheld(store, run, frame.keys.dictionary, purpose)
+    asked = Manifest(
+        service=found.tags["use"],
+        release=found.tags["release"],
+        purpose=purpose,
+        as_of=run.as_of,
+        join_key=key,
         rows=frame.rows.num_rows,
         entities=len(frame.keys.dictionary.unique()),
-        entities_without_consent=len(refused),
-        rows_without_consent=int(pc.sum(withheld).as_py() or 0),
-        views=views,
+        entities_without_consent=len(without.keys),
+        rows_without_consent=_count(_rows_of(frame, without)),
+        entity_file_checksum=frame.checksum,
+        encoders=encoders_of(found),
+        views={view.name: ViewPart.of(view) for view in views},
+        consent_versions=without.versions,
     )
+    return _write(asked, run, frame, without, out_path)
 
 
-def _manifest(report: TrainingSetReport, run: Run, frame: EntityFrame) -> str:
-    values = {
-        "service": report.service,
-        "release": report.release,
-        "as_of": run.as_of.isoformat(),
-        "rows": report.rows,
-        "entities": report.entities,
-        "entities_without_consent": report.entities_without_consent,
-        "rows_without_consent": report.rows_without_consent,
-        "entity_file_checksum": frame.checksum,
-        "views": report.views,
-    }
-    return json.dumps(values, indent=2, ensure_ascii=False) + "\n"
+def replay(store: TableStore, run: Run, entities_path: Path, manifest: Path, out_path: Path) -> TrainingSet:
+    """Make the training set of a manifest again, bit for bit, from the same entity file.
+
+    Raises ReplayRefusedError with the reason where a version is gone (retention, erasure), somebody in it has
+    withdrawn consent or was erased since, the entity file is another, or the bytes differ.
+    """
+    require_entities(Path(entities_path))
+    require_format(Path(out_path), "output")
+    before = read_manifest(Path(manifest))
+    frame = read_entities(Path(entities_path), before.join_key, run.settings)
+    if frame.checksum != before.entity_file_checksum:
+        raise ReplayRefusedError(
+            f"{entities_path} is not the entity file of {manifest}: its checksum is {frame.checksum}, "
+            f"expected {before.entity_file_checksum}"
+        )
+    then = Run(run.settings, before.as_of, run.run_id)
+    keys = frame.keys.dictionary
+    without = withheld_then(store, then, keys, before.purpose, before.consent_versions)
+    gone = set(withheld(store, run, keys, before.purpose).keys) - set(without)
+    if gone:
+        raise ReplayRefusedError(
+            f"{len(gone)} of {before.entities} entities have withdrawn consent for {before.purpose}, or were erased, "
+            f"since {before.as_of.isoformat()}; make a new training set instead"
+        )
+    try:
+        return _write(before, run, frame, Withheld(without, before.consent_versions), Path(out_path))
+    except TableError as error:
+        raise ReplayRefusedError(f"retention or an erasure removed what is needed: {error}") from error
+
+
+def _write(asked: Manifest, run: Run, frame: EntityFrame, without: Withheld, out: Path) -> TrainingSet:
+    """Write what the manifest asks for, at the versions it names (None: the newest), and the completed manifest."""
+    views = [part.history(name, asked.join_key, run.settings) for name, part in asked.views.items()]
+    rows = pa.table({asked.join_key: frame.keys, TIMESTAMP: frame.rows.column(TIMESTAMP)})
+    retrieval = retrieval_of(feature_store(run.settings).config.offline_store)
+    allowed = pc.invert(_rows_of(frame, without))
+    path = manifest_path(out)
+    with retrieval.joined(rows, TIMESTAMP, views, allowed) as (versions, slices):
+        made = asked.model_copy(update={"views": with_versions(asked.views, versions)})
+        text = write_table(out, path, _pieces(frame, slices), lambda file: _completed(made, file).text())
+    return TrainingSet(out, path, Manifest.model_validate_json(text), frame, without)
+
+
+def _completed(made: Manifest, file: Path) -> Manifest:
+    """With the written file's checksum. Raises ReplayRefusedError where the manifest has another one already."""
+    with file.open("rb") as content:
+        checksum = f"sha256:{hashlib.file_digest(content, 'sha256').hexdigest()}"
+    if made.file_checksum and made.file_checksum != checksum:
+        raise ReplayRefusedError(
+            f"the rebuilt file differs from the one of the manifest ({checksum}, expected {made.file_checksum}); "
+            f"that one was written by {made.written_by}, this one by pyarrow {pa.__version__}"
+        )
+    return made.model_copy(update={"file_checksum": checksum})
+
+
+def _pieces(frame: EntityFrame, slices: Iterator[Joined]) -> Iterator[pa.Table]:
+    start = 0
+    for features in chain.from_iterable(joined.features() for joined in slices):
+        rows = frame.rows.slice(start, features.num_rows)
+        yield pa.table([*rows.columns, *features.columns], names=[*rows.column_names, *features.column_names])
+        start += features.num_rows
+
+
+def _rows_of(frame: EntityFrame, without: Withheld) -> pa.Array:
+    """Whether each entity row is of somebody who is withheld."""
+    return pc.is_in(frame.keys.cast(pa.string()), value_set=pa.array(without.keys, pa.string()))
+
+
+def _count(mask: pa.Array) -> int:
+    return int(pc.sum(mask).as_py() or 0)

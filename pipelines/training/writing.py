@@ -12,12 +12,17 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 
-def write_table(path: Path, manifest_path: Path, parts: Iterator[pa.Table], manifest: str) -> None:
-    """Write the parts as Parquet or CSV, by the name's ending, and the manifest; both appear when complete."""
+def write_table(path: Path, manifest_path: Path, parts: Iterator[pa.Table], manifest: Callable[[Path], str]) -> str:
+    """Write the parts as Parquet or CSV, by the name's ending, and the manifest; both appear when complete.
+
+    `manifest` makes the manifest's text from the written file; it is returned.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with _appearing(path) as unfinished, _appearing(manifest_path) as unfinished_manifest:
         _write_parts(unfinished, parts, csv=path.suffix.lower() == ".csv")
-        unfinished_manifest.write_text(manifest, encoding="utf-8")
+        text = manifest(unfinished)
+        unfinished_manifest.write_text(text, encoding="utf-8")
+    return text
 
 
 @contextmanager

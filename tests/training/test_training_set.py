@@ -86,6 +86,7 @@ def test_rows_keep_their_order_number_columns_and_get_what_was_known(shop: Home,
     )
     pq.write_table(given, entities)
     report = training_set(shop.store, shop.run(DAY + 9 * ONE_DAY), entities, "recommendation", out)
+    made = report.manifest
     table = pq.read_table(out)
     assert table.column_names[:3] == ["label", "user_id", "event_timestamp"]
     assert table.column("label").to_pylist() == given.column("label").to_pylist()
@@ -95,13 +96,17 @@ def test_rows_keep_their_order_number_columns_and_get_what_was_known(shop: Home,
     assert table.schema.field(VIEWS).type == pa.int64()
     assert [v is not None for v in table.column(TASTE).to_pylist()] == [r[0] == "ann" and r[1] >= DAY for r in rows]
     # The stranger is not known to consent either, and the default denies.
-    assert (report.rows, report.rows_without_consent, report.entities_without_consent) == (9, 2, 2)
-    manifest = json.loads(report.manifest.read_text())
+    assert (made.rows, made.rows_without_consent, made.entities_without_consent) == (9, 2, 2)
+    manifest = json.loads(report.manifest_path.read_text())
     assert (manifest["service"], manifest["release"], manifest["rows"]) == ("recommendation", "r1", 9)
     activity_view = manifest["views"]["user_activity_personalisation"]
     assert (activity_view["table"], activity_view["delta_version"]) == ("user_activity", 1)
     taste_view = manifest["views"]["user_visual_interest_personalisation_tiny_clip_1"]
-    assert (taste_view["encoder"], taste_view["encoder_version"]) == ("tiny-clip", "1")
+    assert taste_view["partition"] == {
+        "purpose": "personalisation",
+        "encoder": "tiny-clip",
+        "encoder_version": "1",
+    }
     assert sorted(p.name for p in out.parent.iterdir()) == ["train.parquet", "train.parquet.manifest.json"]
 
 

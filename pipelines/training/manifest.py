@@ -1,0 +1,106 @@
+"""What a training set was made from: enough to make it again, or to say why that is no longer possible."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+from feast import FeatureService, FeatureView
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from pipelines.errors import ReplayRefusedError
+from pipelines.serving.delta_source import FEATURE_TABLES
+from pipelines.settings import Settings
+from pipelines.tables.arrow_types import arrow_type
+from pipelines.tables.schema import CREATED_AT, EVENT_TIMESTAMP
+from pipelines.training.feature_views import delta_source_of
+from pipelines.training.history_plan import HistoryView
+
+FORMAT = 1
+
+
+class ViewPart(BaseModel):
+    """A feature view of a training set. `delta_version` is -1 where its table did not exist, None: not read yet."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    table: str
+    partition: dict[str, str]
+    features: list[str]
+    ttl_seconds: float
+    delta_version: int | None = None
+
+    @classmethod
+    def of(cls, view: FeatureView) -> ViewPart:
+        source = delta_source_of(view)
+        ttl = view.ttl.total_seconds() if view.ttl else 0.0
+        names = [feature.name for feature in view.features]
+        return cls(table=source.declared_table.name, partition=source.partition, features=names, ttl_seconds=ttl)
+
+    def history(self, name: str, join_key: str, settings: Settings) -> HistoryView:
+        """The view as the join sees it, features named `<view>__<feature>`."""
+        table = FEATURE_TABLES[self.table]
+        return HistoryView(
+            name=name,
+            location=table.location(settings.under_home()),
+            keys=((join_key, join_key),),
+            event_timestamp=EVENT_TIMESTAMP.name,
+            created_at=CREATED_AT.name,
+            features=tuple((feature, f"{name}__{feature}") for feature in self.features),
+            ttl=timedelta(seconds=self.ttl_seconds),
+            where=self.partition,
+            version=self.delta_version,
+            schema=pa.schema([(c.name, arrow_type(c.type)) for c in table.columns]),
+        )
+
+
+class Manifest(BaseModel):
+    """Beside every training set as JSON. Names of people are not in it.
+
+    `consent_versions` are the Delta versions of the tables that decided whose rows were withheld; `encoders` what the
+    service's tags say of them. Checksums are `sha256:…` of the files' bytes.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    format: int = FORMAT
+    service: str
+    release: str
+    purpose: str
+    as_of: datetime
+    join_key: str
+    rows: int
+    entities: int
+    entities_without_consent: int
+    rows_without_consent: int
+    entity_file_checksum: str
+    encoders: dict[str, str]
+    views: dict[str, ViewPart]
+    consent_versions: dict[str, int | None]
+    written_by: str = f"pyarrow {pa.__version__}"
+    file_checksum: str = ""
+
+    def text(self) -> str:
+        return self.model_dump_json(indent=2) + "\n"
+
+
+def encoders_of(service: FeatureService) -> dict[str, str]:
+    """`<part>_encoder` and `<part>_version` of the service's release."""
+    return {name: value for name, value in service.tags.items() if name.endswith(("_encoder", "_version"))}
+
+
+def with_versions(views: Mapping[str, ViewPart], versions: Mapping[str, int]) -> dict[str, ViewPart]:
+    """The views at the versions that were read."""
+    return {name: part.model_copy(update={"delta_version": versions[name]}) for name, part in views.items()}
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Raises ReplayRefusedError where there is none, or it is not one of ours."""
+    try:
+        return Manifest.model_validate_json(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ReplayRefusedError(f"no manifest at {path}; it lies beside the training set it is of") from error
+    except (ValidationError, UnicodeDecodeError) as error:
+        raise ReplayRefusedError(
+            f"{path} is not a manifest of format {FORMAT}: {str(error).splitlines()[0]}"
+        ) from error

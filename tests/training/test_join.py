@@ -1,0 +1,220 @@
+"""The join over Delta tables, on both engines: against brute force, and over everything a table's log may hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, Phase, given, seed, settings
+
+from pipelines.errors import TableNotFoundError, UnsupportedTableError, VersionGoneError
+from pipelines.training.engines import Engine, LocalEngine, SparkEngine
+from pipelines.training.history_plan import HistoryView, open_history
+from pipelines.training.join import Joined, joined_slices, point_in_time_join
+from pipelines.training.retrieval import Retrieval
+from tests.training.delta_by_hand import commit, history
+from tests.training.pit_cases import TTLS, Case, cases
+from tests.training.pit_oracle import known_values
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+# A bitmap and a run in the deletion vector.
+MANY, GONE = 100_000, "(value < 65536 AND value % 3 = 0) OR value BETWEEN 70000 AND 90000"
+DAY = datetime(2026, 3, 10, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+MICROS = pa.timestamp("us", tz="UTC")
+TIMES = {"event_timestamp": MICROS, "created_at": MICROS}
+
+
+@pytest.fixture(params=["local", "spark"])
+def engine(request: pytest.FixtureRequest) -> Engine:
+    if request.param == "local":
+        return LocalEngine(2)
+    return SparkEngine(request.getfixturevalue("spark"))
+
+
+def generated(count: int) -> list[Case]:
+    found: list[Case] = []
+
+    @seed(5)
+    @settings(
+        max_examples=count,
+        phases=[Phase.generate],
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(cases())
+    def keep(case: Case) -> None:
+        found.append(case)
+
+    keep()
+    return found
+
+
+def agree_with_brute_force(engines: Sequence[Engine], folder: Path, count: int) -> None:
+    """All cases in one table, told apart by a key column; one view for each ttl in one join."""
+    numbered = list(enumerate(generated(count)))
+    rows = [(i, *row.key, row.event, row.created, row.value) for i, case in numbered for row in case.history]
+    types = {"case": pa.int64(), "k1": pa.string(), "k2": pa.string(), **TIMES, "value": pa.int32()}
+    commit(folder, *(history(rows[part::3], **types) for part in range(2)))
+    commit(folder, history(rows[2::3], **types))
+    asked = [(i, *key, at) for i, case in numbered for key, at in case.moments]
+    names = ("case", "k1", "k2", "at")
+    entities = pa.table(dict(zip(names, map(pa.array, zip(*asked, strict=True)), strict=True)))
+    keys = tuple((name, name) for name in names[:3])
+    event, created = TIMES
+    histories = [
+        open_history(HistoryView(f"v{n}", str(folder), keys, event, created, (("value", f"v{n}"),), ttl))
+        for n, ttl in enumerate(TTLS)
+    ]
+    expected = [known_values(case.moments, case.history, case.ttl) for _, case in numbered]
+    column = [f"v{TTLS.index(case.ttl)}" for _, case in numbered for _ in case.moments]
+    flat = [values for some in expected for values in some]
+    results = [point_in_time_join(entities, entities["at"], histories, engine) for engine in engines]
+    for joined in results:
+        found = [row[name] for row, name in zip(joined.table().to_pylist(), column, strict=True)]
+        assert [f is None for f in found] == [e is None for e in flat]
+        assert all(f in e for f, e in zip(found, flat, strict=True) if e is not None)
+        assert joined.table().equals(results[0].table())
+
+
+def test_agrees_with_brute_force(engine: Engine, tmp_path: Path) -> None:
+    agree_with_brute_force([engine], tmp_path / "history", 200)
+
+
+@pytest.mark.soak
+def test_both_engines_agree_with_brute_force_in_many_cases(spark: SparkSession, tmp_path: Path) -> None:
+    agree_with_brute_force([LocalEngine(2), SparkEngine(spark)], tmp_path / "history", 10_000)
+
+
+def rows_of(*rows: tuple[str, int, int]) -> pa.Table:
+    """(user, hours after DAY, value), known at their own time."""
+    some = [(user, DAY + hours * HOUR, DAY + hours * HOUR, value) for user, hours, value in rows]
+    return history(some, user=pa.string(), **TIMES, value=pa.int32())
+
+
+def view_of(path: Path, **options: Any) -> HistoryView:
+    given: dict[str, Any] = {"features": (("value", "value"),), "created_at": "created_at"} | options
+    return HistoryView("view", str(path), (("user", "user"),), "event_timestamp", **given)
+
+
+def asked(path: Path, engine: Engine, users: str = "abc", hours: int = 9, **options: Any) -> Joined:
+    entities = pa.table({"user": list(users), "at": [DAY + hours * HOUR] * len(users)})
+    return point_in_time_join(entities, entities["at"], [open_history(view_of(path, **options))], engine)
+
+
+def values(joined: Joined, name: str = "value") -> list[Any]:
+    found: list[Any] = joined.table().column(name).to_pylist()
+    return found
+
+
+@pytest.fixture(scope="module")
+def changed_table(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """By Delta itself: rows deleted by deletion vectors of every kind, a column renamed, one added, a checkpoint."""
+    path = tmp_path_factory.mktemp("delta") / "changed table"
+    day = f"timestamp_micros({int(DAY.timestamp() * 1e6)}) AS event_timestamp"
+    rows = spark.range(0, MANY, 1, 1).selectExpr("concat('u', id) AS user", day, "id AS value", "'x y' AS kind")
+    properties = {"enableDeletionVectors": "true", "columnMapping.mode": "name", "checkpointInterval": "2"}
+    options = {f"delta.{name}": value for name, value in properties.items()}
+    rows.write.format("delta").partitionBy("kind").options(**options).save(str(path))
+    spark.sql(f"DELETE FROM delta.`{path}` WHERE {GONE}")  # version 1
+    spark.sql(f"ALTER TABLE delta.`{path}` RENAME COLUMN value TO amount")
+    spark.sql(f"ALTER TABLE delta.`{path}` ADD COLUMN note array<string>")  # version 3
+    return path
+
+
+def test_deletions_renamed_and_added_columns_and_checkpoints(changed_table: Path, engine: Engine) -> None:
+    ids = range(0, MANY, 7)
+    entities = pa.table({"user": [f"u{i}" for i in ids], "at": [DAY] * len(ids)})
+    features = (("amount", "value"), ("note", "note"), ("kind", "kind"))
+    view = view_of(changed_table, created_at=None, features=features, where={"kind": "x y"})
+    joined = point_in_time_join(entities, entities["at"], [open_history(view)], engine)
+    kept = [not ((i < 65536 and i % 3 == 0) or 70000 <= i <= 90000) for i in ids]
+    assert values(joined) == [i if k else None for i, k in zip(ids, kept, strict=True)]
+    assert values(joined, "kind") == ["x y" if k else None for k in kept]
+    assert set(values(joined, "note")) == {None}
+    assert joined.versions == {"view": 3}
+    before = view_of(changed_table, created_at=None, version=0)
+    assert values(point_in_time_join(entities, entities["at"], [open_history(before)], engine)) == list(ids)
+
+
+def test_another_partition_is_not_seen(tmp_path: Path, engine: Engine) -> None:
+    commit(tmp_path, rows_of(("a", 0, 1)), partition={"kind": "mine"})
+    commit(tmp_path, rows_of(("a", 1, 2)), partition={"kind": "theirs"})
+    assert values(asked(tmp_path, engine, "a", where={"kind": "mine"})) == [1]
+    assert values(asked(tmp_path, engine, "a")) == [2]
+
+
+def test_slices_of_a_large_frame_are_the_whole(tmp_path: Path) -> None:
+    commit(tmp_path, rows_of(*((user, hour, hour) for user in "abc" for hour in range(3))))
+    entities = pa.table({"user": list("cabbax"), "at": [DAY + hour * HOUR for hour in (2, 0, 1, -1, 9, 1)]})
+    mask = pa.array([True] * 4 + [False, True])
+    histories = [open_history(view_of(tmp_path))]
+    slices = list(joined_slices(entities, entities["at"], histories, LocalEngine(2), 4, mask))
+    assert [values(joined) for joined in slices] == [[2, 0, 1, None], [None, None]]
+
+
+def test_files_that_cannot_matter_are_not_read(tmp_path: Path, engine: Engine) -> None:
+    for users in ("ab", "mn", "yz"):
+        commit(tmp_path, rows_of(*((user, hour, hour) for user in users for hour in range(3))))
+    commit(tmp_path, rows_of(("a", 50, 50)))  # too late
+    assert asked(tmp_path, engine, "a").figures.files == 1
+    assert asked(tmp_path, engine, "az").figures.files == 2
+    assert asked(tmp_path, engine, "a", hours=51).figures.files == 2
+    assert asked(tmp_path, engine, "a", hours=51, ttl=HOUR).figures.files == 1
+    assert asked(tmp_path, engine, "k").figures.bytes_read == 0
+    assert values(asked(tmp_path, engine, "a", hours=51, ttl=HOUR)) == [50]
+
+
+def test_a_version_is_what_it_was_until_its_files_are_gone(tmp_path: Path, engine: Engine) -> None:
+    commit(tmp_path, rows_of(("a", 0, 1)))
+    commit(tmp_path, rows_of(("a", 1, 2)), replace=True)
+    assert values(asked(tmp_path, engine, "a")) == [2]
+    assert values(asked(tmp_path, engine, "a", version=0)) == [1]
+    with pytest.raises(VersionGoneError, match="has no version 77; the newest is 1"):
+        asked(tmp_path, engine, version=77)
+    (tmp_path / "part-00000-00000.parquet").unlink()
+    with pytest.raises(VersionGoneError, match="is gone: it was removed and vacuumed since"):
+        asked(tmp_path, engine, "a", version=0)
+    (tmp_path / "_delta_log" / f"{0:020d}.json").unlink()
+    with pytest.raises(VersionGoneError, match=r"does not hold version 0 any more \(log retention\)"):
+        asked(tmp_path, engine, "a")
+
+
+def test_tables_that_are_not_there_or_need_more(tmp_path: Path) -> None:
+    engine, path = LocalEngine(2), tmp_path / "table"
+    with pytest.raises(TableNotFoundError):
+        asked(path, engine)
+    empty = asked(path, engine, schema=rows_of().schema)
+    assert (values(empty), empty.schema.field("value").type) == ([None] * 3, pa.int32())
+    commit(path, rows_of(("a", 0, 1)))
+    with pytest.raises(KeyError, match="has no column 'amount'; there: user, event_timestamp, created_at, value"):
+        asked(path, engine, features=(("amount", "value"),))
+    log = path / "_delta_log" / f"{1:020d}.json"
+    log.write_text('{"protocol": {"minReaderVersion": 3, "readerFeatures": ["columnMapping", "rowMagic"]}}')
+    with pytest.raises(UnsupportedTableError, match="needs a reader that knows rowMagic; use the Spark engine"):
+        asked(path, engine)
+
+
+def test_what_only_spark_can_read_is_copied_for_the_join(spark: SparkSession, tmp_path: Path) -> None:
+    path, staging = tmp_path / "by id", tmp_path / "staging"
+    staging.mkdir()
+    day = f"timestamp_micros({int(DAY.timestamp() * 1e6)}) AS event_timestamp"
+    rows = spark.range(1).selectExpr("'a' AS user", day, "'mine' AS kind", "1 AS value")
+    rows.write.format("delta").option("delta.columnMapping.mode", "id").save(str(path))
+    view = view_of(path, created_at=None, where={"kind": "mine"})
+    with pytest.raises(UnsupportedTableError, match="maps its columns by id; use the Spark engine"):
+        open_history(view)
+    with Retrieval("spark", staging=str(staging)).opened([view]) as (histories, engine):
+        entities = pa.table({"user": ["a", "b"], "at": [DAY, DAY]})
+        joined = point_in_time_join(entities, entities["at"], histories, engine)
+        assert list(staging.iterdir())
+    assert values(joined) == [1, None]
+    assert joined.versions == {"view": 0}
+    assert not list(staging.iterdir())
