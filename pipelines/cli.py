@@ -144,9 +144,12 @@ def training_set(
     settings = _settings(home)
     with table_store(settings, "mmfs training-set") as store:
         from pipelines.training.leakage import check_leakage as derive_again
+        from pipelines.training.leakage import require_parquet
         from pipelines.training.training_set import replay as make_again
         from pipelines.training.training_set import training_set as pull
 
+        if check_leakage:
+            require_parquet(out)
         run = new_run(settings, _instant(as_of))
         made = make_again(store, run, entities, replay, out) if replay else pull(store, run, entities, service, out)
         console.print(str(made), soft_wrap=True, highlight=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -54,13 +55,15 @@ class LeakageReport:
         )
 
 
-def check_leakage(store: TableStore, made: TrainingSet) -> LeakageReport:
-    """Derive a sample of rows again from the tables, at the versions of the manifest.
+def require_parquet(path: Path) -> None:
+    """Raises EntityFrameError for a training set that cannot be checked: CSV loses the types of its values."""
+    if path.suffix.lower() != ".parquet":
+        raise EntityFrameError(f"{path}: the leakage check reads Parquet; write the training set as .parquet")
 
-    Raises EntityFrameError for a training set that is not Parquet: CSV has lost its types.
-    """
-    if made.path.suffix.lower() != ".parquet":
-        raise EntityFrameError(f"{made.path}: the leakage check reads Parquet; write the training set as .parquet")
+
+def check_leakage(store: TableStore, made: TrainingSet) -> LeakageReport:
+    """Derive a sample of rows again from the tables, at the versions of the manifest. As of `require_parquet`."""
+    require_parquet(made.path)
     frame = made.entities
     total = frame.rows.num_rows
     chosen = sorted(random.Random(frame.checksum).sample(range(total), min(SAMPLE, total)))

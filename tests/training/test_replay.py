@@ -10,11 +10,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipelines import cli
 from pipelines.errors import ReplayRefusedError
 from pipelines.frames import frame_of
 from pipelines.serving.repo import apply
 from pipelines.tables.features import USER_ACTIVITY
-from pipelines.tables.sources import CONSENTS
+from pipelines.tables.sources import CONSENTS, TOMBSTONES
 from pipelines.training.leakage import check_leakage
 from pipelines.training.training_set import TrainingSet, replay, training_set
 
@@ -96,6 +97,30 @@ def test_a_leak_is_found(shop: Home, made: TrainingSet) -> None:
     assert difference.moment == DAY - ONE_DAY
 
 
+def test_the_command_makes_checks_and_makes_again(
+    shop: Home, labels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def mmfs(*arguments: object) -> tuple[object, str]:
+        home = ("--home", shop.settings.home, "--as-of", (DAY + 9 * ONE_DAY).isoformat())
+        monkeypatch.setattr("sys.argv", ["mmfs", "training-set", str(labels), *map(str, arguments), *home])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        said = capsys.readouterr()
+        return ended.value.code, said.out + said.err
+
+    code, said = mmfs(tmp_path / "train.csv", "--service", "risk", "--check-leakage")
+    assert code == 1
+    assert "write the training set as .parquet" in said
+    code, said = mmfs(tmp_path / "train.parquet", "--service", "risk", "--check-leakage")
+    assert code == 0, said
+    assert "all as in the training set" in said
+    again = tmp_path / "again.parquet"
+    code, said = mmfs(again, "--replay", tmp_path / "train.parquet.manifest.json")
+    assert code == 0, said
+    assert again.read_bytes() == (tmp_path / "train.parquet").read_bytes()
+    assert not (tmp_path / "train.csv").exists()
+
+
 def test_refusals_give_the_reason(shop: Home, labels: Path, made: TrainingSet, tmp_path: Path) -> None:
     run, out = shop.run(DAY + 9 * ONE_DAY), tmp_path / "again.parquet"
     other = tmp_path / "other.parquet"
@@ -112,6 +137,10 @@ def test_refusals_give_the_reason(shop: Home, labels: Path, made: TrainingSet, t
     with pytest.raises(ReplayRefusedError, match="1 of 2 entities have withdrawn consent for personalisation, or were"):
         replay(shop.store, run, labels, made.manifest_path, out)
     decide(shop, "ann", granted=True)
+    shop.write(TOMBSTONES, {"subject_id": "ann", "erased_at": DAY + 4 * ONE_DAY, "reason": "asked for it"})
+    with pytest.raises(ReplayRefusedError, match="or were erased, since"):
+        replay(shop.store, run, labels, made.manifest_path, out)
+    shop.store.replace_where(frame_of(shop.store.spark, [], TOMBSTONES.ddl), TOMBSTONES, "subject_id = 'ann'")
     for file in Path(shop.store.location(USER_ACTIVITY)).rglob("*.parquet"):
         file.unlink()
     with pytest.raises(ReplayRefusedError, match=r"retention or an erasure removed what is needed: .* is gone"):
