@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 
 from pipelines.delta import TableStore
 from pipelines.features.arrivals import with_late_vectors
-from pipelines.features.interest_rows import in_step_order, interest_rows
+from pipelines.features.interest_rows import PUBLISHED, in_step_order, interest_rows
 from pipelines.features.medoids import recent_actions, with_medoids
 from pipelines.features.steps import (
     BASE_DAYS,
@@ -58,7 +58,6 @@ MODALITIES = {
 }
 # Of vectors that go back to the JVM at a time.
 BATCH_BYTES = 16 * 2**20
-_MEANS = tuple(name for h in HALF_LIVES_DAYS for name in (f"mean_{h}d", f"weight_{h}d"))
 _KEY = ("user_id", "purpose", "day")
 
 
@@ -150,7 +149,7 @@ def interests(
     rows = weights.join(matrix.rows, "content_id", "left").withColumn("row", F.coalesce("row", F.lit(-1)))
     rows = rows.select(*_KEY, "row", *TILE_WEIGHTS, "elapsed_days", "reset", "quiet", "available_at")
     if published is not None:
-        old = published.select(*_KEY, F.struct("created_at", "is_base", *_MEANS).alias("published"))
+        old = published.select(*_KEY, F.struct(*PUBLISHED.names).alias("published"))
         rows = rows.unionByName(old, allowMissingColumns=True)
     if actions is not None:
         rows = rows.unionByName(actions.join(matrix.rows, "content_id").drop("content_id"), allowMissingColumns=True)

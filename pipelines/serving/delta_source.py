@@ -18,7 +18,7 @@ from feast.repo_config import RepoConfig
 from feast.type_map import pa_to_feast_value_type
 
 from pipelines.delta_log import newest_version, read_snapshot
-from pipelines.tables.arrow_types import arrow_type
+from pipelines.tables.arrow_types import arrow_schema
 from pipelines.tables.features import HISTORIES, USER_CONSENT
 from pipelines.tables.schema import CREATED_AT, EVENT_TIMESTAMP, WRITTEN_AT, Table
 
@@ -62,7 +62,7 @@ class DeltaSource(DataSource):
         """The declared table's columns, None where the table is not a declared one."""
         if self.tags.get(_TABLE_TAG) not in FEATURE_TABLES:
             return None
-        return pa.schema([(c.name, arrow_type(c.type)) for c in self.declared_table.columns])
+        return arrow_schema(self.declared_table)
 
     @staticmethod
     def from_proto(data_source: DataSourceProto) -> DeltaSource:

@@ -8,6 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from pipelines.tables.schema import Table
+
 _SIMPLE = {
     "string": pa.string(),
     "long": pa.int64(),
@@ -28,6 +30,11 @@ _SIMPLE = {
 }
 _DECIMAL = re.compile(r"decimal\((\d+),\s*(\d+)\)")
 _ARRAY = re.compile(r"array<(.+)>")
+
+
+def arrow_schema(table: Table) -> pa.Schema:
+    """The columns of a declared table."""
+    return pa.schema([(c.name, arrow_type(c.type)) for c in table.columns])
 
 
 def arrow_type(given: str | Mapping[str, Any]) -> pa.DataType:

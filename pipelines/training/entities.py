@@ -6,7 +6,6 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
@@ -15,9 +14,9 @@ import pyarrow.parquet as pq
 from pipelines.errors import EntityFrameError
 from pipelines.identity.subject_keys import USER, subject_key
 from pipelines.settings import Settings
+from pipelines.training.instants import instants_of_text, utc_micros
 
 TIMESTAMP = "event_timestamp"
-_UTC_MICROS = pa.timestamp("us", tz="UTC")
 # Ids as text: a CSV's "007" is not 7.
 _AS_TEXT = {name: pa.string() for name in ("user_id", "product_id", TIMESTAMP)}
 
@@ -96,16 +95,10 @@ def _instants(column: pa.ChunkedArray, path: Path) -> pa.Array:
     """Aware UTC microseconds; finer fractions are cut off, which can hide a feature but never leak one."""
     kind = column.type
     given = column.combine_chunks()
-    if pa.types.is_timestamp(kind):
-        # Arrow counts naive timestamps from the epoch too: taking them as UTC changes the label alone.
-        found = given.cast(pa.timestamp(kind.unit, tz="UTC")) if kind.tz is None else given
-        found = pc.floor_temporal(found, unit="microsecond") if kind.unit == "ns" else found
-        instants = found.cast(_UTC_MICROS, safe=False)
-    elif pa.types.is_date(kind):
-        instants = given.cast(pa.timestamp("us")).cast(_UTC_MICROS)
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        instants = utc_micros(given)
     elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        parsed = pd.to_datetime(given.to_pandas(), utc=True, format="ISO8601", errors="coerce")
-        instants = pa.Array.from_pandas(parsed.dt.floor("us")).cast(_UTC_MICROS, safe=False)
+        instants = instants_of_text(given, unreadable="coerce")
     else:
         raise EntityFrameError(
             f"entity file {path}: '{TIMESTAMP}' must be timestamps or ISO 8601 text, found {kind}; convert it"

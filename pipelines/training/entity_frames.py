@@ -10,7 +10,7 @@ import pyarrow as pa
 from feast.errors import EntityTimestampInferenceException, FeastEntityDFMissingColumnsError
 
 from pipelines.errors import EntityFrameError
-from pipelines.training.instants import UTC_MICROS
+from pipelines.training.instants import UTC_MICROS, instants_of_text
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -71,10 +71,9 @@ def with_instants(table: pa.Table, name: str) -> pa.Table:
             f"column '{name}' of the entity rows must hold timestamps or ISO 8601 text, found {kind}"
         )
     try:
-        parsed = pd.to_datetime(column.to_pandas(), utc=True, format="ISO8601")
+        instants = instants_of_text(column, unreadable="raise")
     except ValueError as error:
         raise EntityFrameError(f"column '{name}' of the entity rows: {error}") from error
-    instants = pa.Array.from_pandas(parsed.dt.floor("us")).cast(UTC_MICROS, safe=False)
     return table.set_column(table.column_names.index(name), name, instants)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
 from feast import BatchFeatureView, FeatureView
@@ -38,7 +38,6 @@ def history_view(
     features: Iterable[str],
     *,
     full_names: bool,
-    version: int | None = None,
     late_rows: bool = False,
 ) -> HistoryView:
     """A view's history, with the given features, named `<view>__<feature>` where `full_names`.
@@ -60,7 +59,6 @@ def history_view(
         features=tuple((stored.get(name, name), prefix + name) for name in features),
         ttl=view.ttl if isinstance(view.ttl, timedelta) else None,
         where=source.partition,
-        version=version,
         schema=source.declared_schema,
         late_rows=late_rows,
     )
@@ -69,8 +67,3 @@ def history_view(
 def stored_names(source: DataSource) -> Mapping[str, str]:
     """Column names in the table by what the source's field mapping makes of them."""
     return {named: stored for stored, named in source.field_mapping.items()}
-
-
-def all_features(views: Sequence[FeatureView]) -> list[tuple[FeatureView, list[str]]]:
-    """Each view with the features its projection has."""
-    return [(view, [feature.name for feature in view.projection.features or view.features]) for view in views]

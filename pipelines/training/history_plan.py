@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -15,12 +16,13 @@ from pipelines.errors import TableNotFoundError, UnsupportedTableError
 from pipelines.training.entity_keys import KeyIndex
 from pipelines.training.history_files import FileColumn, HistoryFile, Range, overlap
 from pipelines.training.instants import micros_of
-from pipelines.training.slots import Slots
+from pipelines.training.slots import Ints, Slots
 
 # A file is read in shares of about this size, so that one large file keeps several processes busy.
 SHARE_BYTES = 64 * 2**20
 # The version of a table that does not exist.
 NO_TABLE = -1
+_ROW_BITS = 36
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Delta's statistics cut timestamps to whole milliseconds.
 _MILLISECOND = timedelta(milliseconds=1)
@@ -168,12 +170,25 @@ def files_that_matter(history: History, index: KeyIndex, bounds: Mapping[str, Ra
     ]
 
 
-def files_of_places(history: History, numbers: Sequence[int]) -> Iterator[HistoryFile]:
-    """The files of the given numbers, in shares, in their order."""
-    wanted = set(numbers)
+def all_files(history: History) -> list[HistoryFile]:
+    """Every file of the wanted partitions; large ones in shares."""
+    return [share for number, file in history.files for share in _shares(history, number, file)]
+
+
+def places_in(file: HistoryFile, rows: Ints) -> Ints:
+    """Rows of a file as places: the file's number and the row's number in it, as one whole number."""
+    return rows + (file.number << _ROW_BITS)
+
+
+def files_of_places(history: History, places: Ints) -> Iterator[tuple[HistoryFile, Ints]]:
+    """The files, in shares, that hold the places (ascending), each with the numbers of the rows wanted of the file."""
+    numbers = places >> _ROW_BITS
     for number, file in history.files:
-        if number in wanted:
-            yield from _shares(history, number, file)
+        first, last = np.searchsorted(numbers, [number, number + 1])
+        if first < last:
+            rows = places[first:last] & ((1 << _ROW_BITS) - 1)
+            for share in _shares(history, number, file):
+                yield share, rows
 
 
 def _shares(history: History, number: int, file: DataFile) -> Iterator[HistoryFile]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
+from typing import Literal
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -32,6 +35,18 @@ def utc_micros(column: pa.Array) -> pa.Array:
 def as_integers(column: pa.Array) -> Ints:
     """A column of timestamps or dates as int64, NULL as NONE."""
     return np.asarray(utc_micros(column).cast(pa.int64()).fill_null(int(NONE)).to_numpy(zero_copy_only=False), np.int64)
+
+
+def event_and_created(times: Sequence[pa.Array]) -> tuple[Ints, Ints]:
+    """The time columns of a history as int64; NONE for created_at where it has none."""
+    events = as_integers(times[0])
+    return events, as_integers(times[1]) if len(times) > 1 else np.full(len(events), NONE, np.int64)
+
+
+def instants_of_text(column: pa.Array, *, unreadable: Literal["raise", "coerce"]) -> pa.Array:
+    """ISO 8601 text as aware UTC microseconds; without offset it is UTC. Raises ValueError, or NULL by `unreadable`."""
+    parsed = pd.to_datetime(column.to_pandas(), utc=True, format="ISO8601", errors=unreadable)
+    return pa.Array.from_pandas(parsed.dt.floor("us")).cast(UTC_MICROS, safe=False)
 
 
 def micros_of(length: timedelta | None) -> int:

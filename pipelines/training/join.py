@@ -21,12 +21,11 @@ from pipelines.training.history_plan import (
     bounds_of,
     files_of_places,
     files_that_matter,
+    places_in,
 )
-from pipelines.training.instants import as_integers
+from pipelines.training.instants import as_integers, event_and_created
 from pipelines.training.slots import NONE, BestRows, Ints, Offers, Slots
 
-# A place is a file's number and a row's number in it, as one whole number.
-ROW_BITS = 36
 _BATCH_ROWS = 65_536
 
 
@@ -214,10 +213,8 @@ def _scan(scans: list[_Scan | None], task: tuple[int, list[HistoryFile]]) -> tup
             size += rows.bytes_read
             keys, times = rows.columns[: scan.keys], rows.columns[scan.keys :]
             codes = scan.index.codes(keys, len(rows.numbers))
-            events = as_integers(times[0])
-            created = as_integers(times[1]) if len(times) > 1 else np.full(len(events), NONE, np.int64)
-            places = rows.numbers + (file.number << ROW_BITS)
-            best.add(codes, events, created, places, late_rows=scan.late_rows)
+            events, created = event_and_created(times)
+            best.add(codes, events, created, places_in(file, rows.numbers), late_rows=scan.late_rows)
     return best.offers(), size
 
 
@@ -229,10 +226,7 @@ def _fetched(
     distinct = [np.unique(at[at >= 0]) for at in places]
     for number, (history, wanted) in enumerate(zip(histories, distinct, strict=True)):
         if history.features:
-            numbers = wanted >> ROW_BITS
-            for file in files_of_places(history, np.unique(numbers).tolist()):
-                first, last = np.searchsorted(numbers, [file.number, file.number + 1])
-                tasks.append((number, file, wanted[first:last] & ((1 << ROW_BITS) - 1)))
+            tasks += [(number, file, rows) for file, rows in files_of_places(history, wanted)]
     parts: list[list[pa.Table]] = [[_features(history)] for history in histories]
     size = 0
     columns = [history.features for history in histories]

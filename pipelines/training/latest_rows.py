@@ -12,9 +12,9 @@ import pyarrow as pa
 from pipelines.training.engines import Engine
 from pipelines.training.entity_keys import KeyIndex
 from pipelines.training.history_files import FileColumn, HistoryFile, Range, read_rows, take_rows
-from pipelines.training.history_plan import History, files_of_places
-from pipelines.training.instants import as_integers
-from pipelines.training.join import ROW_BITS, grouped
+from pipelines.training.history_plan import History, all_files, files_of_places, places_in
+from pipelines.training.instants import as_integers, event_and_created
+from pipelines.training.join import grouped
 from pipelines.training.slots import NONE, Ints
 
 _EVENT, _CREATED, _PLACE = "\0event", "\0created", "\0place"
@@ -26,16 +26,19 @@ class _Reading:
 
     columns: tuple[FileColumn, ...]
     keys: int
-    times: int
     start: int
     end: int
     bounds: dict[str, Range]
+
+    def covers(self, events: Ints) -> pa.Array:
+        """Whether each instant lies in the range."""
+        return pa.array((events != NONE) & (events >= self.start) & (events <= self.end))
 
 
 def all_rows(history: History, start: datetime, end: datetime, engine: Engine) -> pa.Table:
     """Keys, times and features of the rows with start ≤ event_timestamp ≤ end, by their names in the table."""
     reading = _reading(history, start, end, (*history.narrow, *history.features))
-    tasks = grouped(_files(history), engine.parallelism)
+    tasks = grouped(all_files(history), engine.parallelism)
     return pa.concat_tables([_schema(reading.columns).empty_table(), *engine.run(_read, reading, tasks)])
 
 
@@ -45,17 +48,13 @@ def latest_rows(history: History, start: datetime, end: datetime, engine: Engine
     Rows without a key (a NULL in it) are left out.
     """
     reading = _reading(history, start, end, history.narrow)
-    tasks = grouped(_files(history), engine.parallelism)
+    tasks = grouped(all_files(history), engine.parallelism)
     parts = list(engine.run(_newest_of_files, reading, tasks))
     columns = (*history.narrow, *history.features)
     if not parts:
         return _schema(columns).empty_table()
     places = np.sort(_newest(pa.concat_tables(parts)).column(_PLACE).to_numpy())
-    numbers = places >> ROW_BITS
-    fetches: list[tuple[HistoryFile, Ints]] = []
-    for file in files_of_places(history, np.unique(numbers).tolist()):
-        first, last = np.searchsorted(numbers, [file.number, file.number + 1])
-        fetches.append((file, places[first:last] & ((1 << ROW_BITS) - 1)))
+    fetches = list(files_of_places(history, places))
     return pa.concat_tables([_schema(columns).empty_table(), *engine.run(_fetch, columns, fetches)])
 
 
@@ -63,11 +62,7 @@ def _reading(history: History, start: datetime, end: datetime, columns: Sequence
     since, until = (at if at.tzinfo else at.replace(tzinfo=UTC) for at in (start, end))
     first, last = as_integers(pa.array([since, until], pa.timestamp("us", tz="UTC")))
     bounds: dict[str, Range] = {history.times[0].physical: (since, until)}
-    return _Reading(tuple(columns), len(history.keys), len(history.times), int(first), int(last), bounds)
-
-
-def _files(history: History) -> list[HistoryFile]:
-    return list(files_of_places(history, [number for number, _ in history.files]))
+    return _Reading(tuple(columns), len(history.keys), int(first), int(last), bounds)
 
 
 def _schema(columns: Sequence[FileColumn]) -> pa.Schema:
@@ -80,9 +75,8 @@ def _read(reading: _Reading, files: list[HistoryFile]) -> pa.Table:
     for file in files:
         for rows in read_rows(file, reading.columns, reading.bounds):
             table = pa.table(rows.columns, names=[c.name for c in reading.columns])
-            events = as_integers(table.column(reading.keys))
-            inside = (events != NONE) & (events >= reading.start) & (events <= reading.end)
-            tables.append(table.filter(pa.array(inside)).cast(tables[0].schema))
+            inside = reading.covers(as_integers(table.column(reading.keys)))
+            tables.append(table.filter(inside).cast(tables[0].schema))
     return pa.concat_tables(tables)
 
 
@@ -98,12 +92,10 @@ def _newest_of_files(reading: _Reading, files: list[HistoryFile]) -> pa.Table:
     for file in files:
         for rows in read_rows(file, reading.columns, reading.bounds):
             keys, times = rows.columns[: reading.keys], rows.columns[reading.keys :]
-            events = as_integers(times[0])
-            created = as_integers(times[1]) if reading.times > 1 else np.full(len(events), NONE)
-            numbers = pa.array(rows.numbers + (file.number << ROW_BITS))
+            events, created = event_and_created(times)
+            numbers = pa.array(places_in(file, rows.numbers))
             table = pa.table([*keys, pa.array(events), pa.array(created), numbers], names=parts[0].column_names)
-            inside = (events != NONE) & (events >= reading.start) & (events <= reading.end)
-            parts.append(_newest(table.filter(pa.array(inside)).cast(parts[0].schema)))
+            parts.append(_newest(table.filter(reading.covers(events)).cast(parts[0].schema)))
     return _newest(pa.concat_tables(parts))
 
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pipelines.errors import ReplayRefusedError
 from pipelines.serving.delta_source import FEATURE_TABLES
 from pipelines.settings import Settings
-from pipelines.tables.arrow_types import arrow_type
+from pipelines.tables.arrow_types import arrow_schema
 from pipelines.tables.schema import CREATED_AT, EVENT_TIMESTAMP
 from pipelines.training.feature_views import delta_source_of
 from pipelines.training.history_plan import HistoryView
@@ -51,7 +51,7 @@ class ViewPart(BaseModel):
             ttl=timedelta(seconds=self.ttl_seconds),
             where=self.partition,
             version=self.delta_version,
-            schema=pa.schema([(c.name, arrow_type(c.type)) for c in table.columns]),
+            schema=arrow_schema(table),
         )
 
 

@@ -41,10 +41,10 @@ EngineName: TypeAlias = Literal["auto", "local", "spark"]
 class Retrieval:
     """The offline store's settings, and what they make of a request."""
 
-    engine: EngineName = "auto"
-    local_limit_bytes: int = 4 * 2**30
-    staging: str | None = None
-    entity_rows_at_once: int = 10_000_000
+    engine: EngineName
+    local_limit_bytes: int
+    staging: str | None
+    entity_rows_at_once: int
 
     @contextmanager
     def joined(

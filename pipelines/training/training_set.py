@@ -23,8 +23,6 @@ from pipelines.training.offline_store import retrieval_of
 from pipelines.training.withheld import Withheld, withheld, withheld_then
 from pipelines.training.writing import write_table
 
-__all__ = ["TrainingSet", "replay", "require_entities", "training_set"]
-
 
 @dataclass(frozen=True)
 class TrainingSet:

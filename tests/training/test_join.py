@@ -15,7 +15,7 @@ from pipelines.errors import TableNotFoundError, UnsupportedTableError, VersionG
 from pipelines.training.engines import Engine, LocalEngine, SparkEngine
 from pipelines.training.history_plan import HistoryView, open_history
 from pipelines.training.join import Joined, joined_slices, point_in_time_join
-from pipelines.training.retrieval import Retrieval
+from pipelines.training.offline_store import DeltaOfflineStoreConfig, retrieval_of
 from tests.training.delta_by_hand import commit, history
 from tests.training.pit_cases import TTLS, Case, cases
 from tests.training.pit_oracle import known_values
@@ -211,7 +211,8 @@ def test_what_only_spark_can_read_is_copied_for_the_join(spark: SparkSession, tm
     view = view_of(path, created_at=None, where={"kind": "mine"})
     with pytest.raises(UnsupportedTableError, match="maps its columns by id; use the Spark engine"):
         open_history(view)
-    with Retrieval("spark", staging=str(staging)).opened([view]) as (histories, engine):
+    config = DeltaOfflineStoreConfig(engine="spark", staging_location=str(staging))
+    with retrieval_of(config).opened([view]) as (histories, engine):
         entities = pa.table({"user": ["a", "b"], "at": [DAY, DAY]})
         joined = point_in_time_join(entities, entities["at"], histories, engine)
         assert list(staging.iterdir())
