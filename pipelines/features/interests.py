@@ -124,13 +124,15 @@ def of_encoder(history: DataFrame, encoder: tuple[str, str]) -> DataFrame:
 
 def append_rows(store: TableStore, rows: DataFrame, table: Table, batch: Batch) -> int:
     """Append a batch's rows to a history, once; returns how many rows its commit wrote, 0 where it was made before."""
-    before = store.ensure(table).history(1).collect()[0]["version"]
+    before = store.version(table)
     missing = {c.name: F.lit(None).cast(c.type) for c in table.columns if c.name not in rows.columns}
     # Those that the caller leaves out are written as null, except the wall clock.
     missing["written_at"] = F.current_timestamp()
     store.append_once(rows.withColumns(missing), table, f"{batch.batch_id}/{table.name}")
+    if store.version(table) == before:
+        return 0
     commit = store.ensure(table).history(1).collect()[0]
-    return int(commit["operationMetrics"].get("numOutputRows", 0)) if commit["version"] > before else 0
+    return int(commit["operationMetrics"].get("numOutputRows", 0))
 
 
 def interests(
