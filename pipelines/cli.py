@@ -45,14 +45,22 @@ def sample_shop(
     users: Annotated[int, typer.Option(help="Users of the shop.")] = 300,
     days: Annotated[int, typer.Option(help="Days of behaviour.")] = 60,
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 7,
+    mix: Annotated[str | None, typer.Option(help="Which kinds of shoppers prevail: city or family.")] = None,
+    truth: Annotated[
+        Path | None, typer.Option(help="Folder for what is true of the shop, for `mmfs evaluate`. Default: OUT-truth.")
+    ] = None,
 ) -> None:
-    """Write a drop of a drawn shop to try things on.
+    """Write a drop of a drawn shop to try things on, and beside it what is true of it.
 
     [dim]mmfs sample-shop shop --users 100 --days 30 --seed 1[/dim]
+    [dim]mmfs sample-shop large --users 20000 --days 180 --mix family[/dim]
     """
     from pipelines.sample_shop import write_sample_shop
 
-    summary = write_sample_shop(out, users=users, days=days, seed=seed)
+    with messages.status("starting") as status:
+        summary = write_sample_shop(
+            out, truth=truth, users=users, days=days, seed=seed, mix=mix, on_progress=status.update
+        )
     console.print(str(summary), soft_wrap=True, highlight=False)
 
 
