@@ -107,7 +107,7 @@ def _clicks(log: EventLog, mind: Mind, lists: Columns, rng: np.random.Generator)
     """Clicks fall with the place in the list and rise with liking; a click opens a view."""
     z = mind.z(lists["row"], lists["product"])
     lists = lists | {"z": z}
-    clicked = rng.random(len(z)) < _sigmoid(0.9 * z - 0.22 * lists["position"] - 1.1)
+    clicked = rng.random(len(z)) < _sigmoid(1.1 * z - 0.22 * lists["position"] - 1.4)
     log.add("click", lists, clicked, at=lists["at"][clicked] + 3 * SECOND)
     views = _chosen(lists, clicked | (rng.random(len(z)) < 0.02))
     n = len(views["at"])

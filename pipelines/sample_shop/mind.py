@@ -35,8 +35,8 @@ class Mind:
         raw = liking(taste, people.price_level[row_person], people.price_sensitivity[row_person], catalogue)
         self._z = (raw - raw.mean(axis=1, keepdims=True)) / raw.std(axis=1, keepdims=True)
         pull = np.log(catalogue.popularity)[None, :]
-        self._shown = _cumulated(0.55 * self._z + pull)
-        self._wanted = _cumulated(1.6 * self._z + 0.4 * pull)
+        self._shown = _cumulated(0.8 * self._z + 0.8 * pull)
+        self._wanted = _cumulated(2.0 * self._z + 0.4 * pull)
         self._category = catalogue.column("category")
         same = self._category[None, :] == np.arange(self._category.max() + 1)[:, None]
         self._found = _cumulated(np.where(same, pull, -60.0))

@@ -183,7 +183,7 @@ def _humans(accounts: int, n: int, rng: np.random.Generator) -> np.ndarray:
 
 def _tastes(shares: np.ndarray, rng: np.random.Generator) -> Taste:
     """Leanings of the personas, and a few clear favourites of a person's own."""
-    spreads = (1.7, 0.9, 1.5, 1.3)
+    spreads = (1.7, 0.9, 1.7, 1.5)
     axes = zip(personas.leanings(shares), spreads, strict=True)
     return Taste(*(lean + spread * (rng.exponential(1.0, lean.shape) - 1.0) for lean, spread in axes))
 
