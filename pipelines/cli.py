@@ -171,30 +171,24 @@ def training_set(
 @app.command()
 def evaluate(
     truth: Annotated[Path, typer.Argument(help="Folder with a sample shop's truth (OUT-truth of sample-shop).")],
-    out: Annotated[Path, typer.Option(help="HTML page to write; the figures as JSON beside it.")] = Path(
+    out: Annotated[Path, typer.Option(help="HTML page to write; its figures as JSON beside it.")] = Path(
         "evaluation.html"
     ),
     release: Annotated[str | None, typer.Option(help="A live release. Default: the default one.")] = None,
     home: Home = None,
-    as_of: AsOf = None,
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", help="Moment, ISO 8601. Default: the end of the shop's time.")
+    ] = None,
 ) -> None:
     """Say how much of a sample shop's planted truth the published features hold.
 
     [dim]mmfs evaluate shop-truth --home state --out evaluation.html[/dim]
     """
-    from pipelines.evaluation.evaluate import evaluate as take
+    from pipelines.evaluation.publish import publish_evaluation
     from pipelines.evaluation.render import render_evaluation
-    from pipelines.evaluation.tracking import log_evaluation
-    from pipelines.evaluation.truth import Truth
-    from pipelines.releases.pin import live_release
 
-    settings, planted = _settings(home), Truth(truth)
-    chosen = live_release(settings, release)
     with messages.status("measuring"):
-        evaluation = take(settings, chosen, planted, _instant(as_of))
-        out.write_text(evaluation.to_html(), encoding="utf-8")
-        out.with_suffix(".json").write_text(evaluation.to_json(), encoding="utf-8")
-        run_id = log_evaluation(evaluation, chosen, settings)
+        evaluation, run_id = publish_evaluation(_settings(home), truth, out, release, _instant(as_of))
     console.print(render_evaluation(evaluation))
     console.print(f"{out}; MLflow run {run_id}", soft_wrap=True, highlight=False)
 

@@ -38,7 +38,10 @@ def share(hits: npt.ArrayLike) -> Estimate | None:
         return None
     if values.min() == values.max() and values.min() in (0.0, 1.0):
         return _wilson(float(values[0]), len(values))
-    return ratio(values, np.ones(len(values)))
+    # Resampling hits and misses is drawing from a binomial distribution.
+    n, rng = len(values), np.random.default_rng(_SEED)
+    low, high = np.quantile(rng.binomial(n, values.mean(), RESAMPLES) / n, [0.025, 0.975])
+    return Estimate(float(values.mean()), float(low), float(high), n)
 
 
 def ratio(numerators: npt.ArrayLike, denominators: npt.ArrayLike) -> Estimate | None:

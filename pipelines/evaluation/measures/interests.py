@@ -28,15 +28,15 @@ def _take(evidence: Evidence, table: Table, column: str, axes: Sequence[str]) ->
     products = product_vectors(evidence, column)
     if not products.truths:
         return Absent(f"no product has a vector in product_vectors.{column}")
-    found: list[Figure] = []
-    for axis in axes:
-        found += _axis(evidence, table, products, axis)
-    if not found:
+    by_half_life = {days: interests(evidence, table, f"mean_{days}d") for days in HALF_LIVES_DAYS}
+    known = {days: users for days, users in by_half_life.items() if users.users}
+    if not known:
         return Absent(f"no user of the truth has a vector in {table.name}")
+    found = [figure for axis in axes for figure in _axis(evidence, known, products, axis)]
     return Measured(tuple(found), bars(found))
 
 
-def _axis(evidence: Evidence, table: Table, products: Products, axis: str) -> tuple[Figure, ...]:
+def _axis(evidence: Evidence, by_half_life: dict[int, Interests], products: Products, axis: str) -> tuple[Figure, ...]:
     favourites = {
         user: row["favourite"]
         for user, row in evidence.truth.at("tastes", "user_id", evidence.as_of, axis=axis).items()
@@ -44,15 +44,11 @@ def _axis(evidence: Evidence, table: Table, products: Products, axis: str) -> tu
     labels = products.labels(axis)
     prototypes = Prototypes.of(products.vectors, labels)
     alone = nearest_without_itself(products.vectors, labels)
-    by_half_life = {h: interests(evidence, table, f"mean_{h}d") for h in HALF_LIVES_DAYS}
-    common = _commonest([favourites[user] for user in by_half_life[HALF_LIVES_DAYS[-1]].users])
+    common = _commonest([favourites[user] for user in by_half_life[max(by_half_life)].users])
     rows = [
         (axis, f"user's favourite, {days} d half-life", share(_hits(prototypes, users, favourites)), common)
         for days, users in by_half_life.items()
-        if users.users
     ]
-    if not rows:
-        return ()
     told = [name == label for name, label in zip(alone, labels, strict=True)]
     return figures(
         *rows,
