@@ -14,6 +14,9 @@ SECOND = 1_000_000
 STORE = CHANNELS.index("store")
 QUERY_FORMS = 5  # ways to ask for a product, in each language
 _SALE_PUSH = 0.5
+# A visit goes on with what the one before was for, this often and after so many days at most.
+_MISSION_SHARE, _MISSION_DAYS = 0.65, 14
+_NEW_DAYS = 14.0  # for about so long after signing up people search more
 
 
 def _sigmoid(x: np.ndarray) -> np.ndarray:
@@ -81,21 +84,34 @@ def _store_purchases(
             cents=price_at(catalogue, product, at))  # fmt: skip
 
 
+def _intents(mind: Mind, visits: Columns, rng: np.random.Generator) -> np.ndarray:
+    """What each visit is for: one product in mind, often still that of the visit before."""
+    drawn = mind.wanted(mind.row(visits["person"], visits["day"]), visits["day"], rng)
+    same = np.diff(visits["person"], prepend=-1) == 0
+    soon = np.diff(visits["day"], prepend=0) <= _MISSION_DAYS
+    goes_on = same & soon & (rng.random(len(drawn)) < _MISSION_SHARE)
+    places = np.arange(len(drawn))
+    kept: np.ndarray = drawn[np.maximum.accumulate(np.where(goes_on, 0, places))]
+    return kept
+
+
 def _lists(log: EventLog, mind: Mind, visits: Columns, world: World, rng: np.random.Generator) -> Columns:
     """Searches, and the lists of products that people see after them or while browsing."""
     visits = _chosen(visits, visits["channel"] != STORE)
-    n = len(visits["at"])
-    intent = mind.wanted(mind.row(visits["person"], visits["day"]), visits["day"], rng)
-    searches = rng.random(n) < 0.32
-    english = world.people.english[visits["person"]] ^ (rng.random(n) < 0.06)
+    n, people = len(visits["at"]), world.people
+    intent = _intents(mind, visits, rng)
+    # Who is new to the shop asks; who knows it browses.
+    age = np.maximum(visits["at"] - people.signup_us[visits["person"]], 0) / DAY
+    searches = rng.random(n) < 0.3 + 0.35 * np.exp(-age / _NEW_DAYS)
+    english = people.english[visits["person"]] ^ (rng.random(n) < 0.06)
     query = (intent * 2 + english) * QUERY_FORMS + rng.integers(0, QUERY_FORMS, n)
     log.add("search", visits, searches, query=query[searches])
     length = 2 + rng.poisson(np.where(searches, 4.5, 3.5))
-    lists = {name: np.repeat(column, length) for name, column in visits.items()}
+    lists = {name: np.repeat(column, length) for name, column in (visits | {"intent": intent}).items()}
     lists["position"] = np.arange(length.sum()) - np.repeat(np.cumsum(length) - length, length) + 1
     lists["row"] = mind.row(lists["person"], lists["day"])
-    asked = np.repeat(searches, length) & (rng.random(len(lists["row"])) < 0.85)
-    found = mind.found(np.repeat(intent, length), lists["day"], rng)
+    asked = rng.random(len(lists["row"])) < np.where(np.repeat(searches, length), 0.85, 0.35)
+    found = mind.found(lists["intent"], lists["day"], rng)
     lists["product"] = np.where(asked, found, mind.shown(lists["row"], lists["day"], rng))
     lists["at"] = lists["at"] + (2 + 9 * lists["position"]) * SECOND + rng.integers(0, SECOND, len(asked))
     lists = _chosen(lists, world.catalogue.column("launched_us")[lists["product"]] <= lists["at"])
@@ -104,14 +120,14 @@ def _lists(log: EventLog, mind: Mind, visits: Columns, world: World, rng: np.ran
 
 
 def _clicks(log: EventLog, mind: Mind, lists: Columns, rng: np.random.Generator) -> Columns:
-    """Clicks fall with the place in the list and rise with liking; a click opens a view."""
-    z = mind.z(lists["row"], lists["product"])
+    """Clicks fall with the place in the list and rise with liking and need; a click opens a view."""
+    z = mind.z(lists["row"], lists["product"]) + mind.fit(lists["intent"], lists["product"])
     lists = lists | {"z": z}
-    clicked = rng.random(len(z)) < _sigmoid(1.1 * z - 0.22 * lists["position"] - 1.4)
+    clicked = rng.random(len(z)) < _sigmoid(1.2 * z - 0.3 * lists["position"] - 2.1)
     log.add("click", lists, clicked, at=lists["at"][clicked] + 3 * SECOND)
     views = _chosen(lists, clicked | (rng.random(len(z)) < 0.02))
     n = len(views["at"])
-    views["dwell"] = np.round(np.clip(rng.lognormal(2.4 + 0.45 * views["z"], 0.7), 1, 900), 1)
+    views["dwell"] = np.round(np.clip(rng.lognormal(2.3 + 0.4 * views["z"], 0.7), 1, 900), 1)
     views["at"] = views["at"] + 4 * SECOND + rng.integers(0, SECOND, n)
     log.add("view", views, np.ones(n, dtype=bool))
     views["at"] = views["at"] + (views["dwell"] * 0.8 * SECOND).astype(np.int64)
@@ -123,12 +139,12 @@ def _baskets(log: EventLog, views: Columns, weekly: Weekly, world: World, rng: n
     """Favourites, shares, baskets and purchases after a view; a coupon and a sale help. Returns the purchases."""
     catalogue = world.catalogue
     z, n = views["z"], len(views["at"])
-    favourite = rng.random(n) < _sigmoid(0.9 * z - 2.6)
+    favourite = rng.random(n) < _sigmoid(0.9 * z - 3.5)
     log.add("favorite", views, favourite)
     regret = favourite & (rng.random(n) < 0.12)
     log.add("unfavorite", views, regret, at=views["at"][regret] + rng.integers(HOUR, 12 * DAY, int(regret.sum())))
-    log.add("share", views, rng.random(n) < _sigmoid(0.7 * z - 4.0))
-    carted = rng.random(n) < _sigmoid(1.0 * z - 2.3)
+    log.add("share", views, rng.random(n) < _sigmoid(0.7 * z - 4.5))
+    carted = rng.random(n) < _sigmoid(1.1 * z - 3.7)
     views = views | {
         "at": views["at"] + 2 * SECOND,
         "cents": price_at(catalogue, views["product"], views["at"]),
@@ -137,7 +153,7 @@ def _baskets(log: EventLog, views: Columns, weekly: Weekly, world: World, rng: n
     log.add("add_to_cart", views, carted)
     push = np.where(weekly.holds_coupon(views), world.people.coupon_response[views["person"]], 0.0)
     push = push + np.where(sale_days(world.period)[views["day"]], _SALE_PUSH, 0.0)
-    buys = carted & (rng.random(n) < _sigmoid(0.5 * z - 0.9 + push))
+    buys = carted & (rng.random(n) < _sigmoid(0.6 * z - 1.6 + push))
     drops = carted & ~buys & (rng.random(n) < 0.3)
     log.add(
         "remove_from_cart",

@@ -7,6 +7,9 @@ import numpy as np
 from .catalogue import Catalogue
 from .people import STAGES, People, Taste
 
+_SHARES = (0.5, 0.3, 0.2)  # of kind, colour and style in how alike two products are
+_MATCH = 4.0  # how much that counts in what a search finds
+_NEVER = -60.0  # log weight
 _TRIES = 5  # how often a product that the day does not bring up is exchanged for another
 
 
@@ -17,6 +20,15 @@ def liking(taste: Taste, price_level: np.ndarray, price_sensitivity: np.ndarray,
     cents = np.log(catalogue.column("cents") / 100)
     over = np.minimum(np.abs(cents[None, :] - price_level[:, None]), 3.0)
     return (total - price_sensitivity[:, None] * over).astype(np.float32)
+
+
+def likeness(catalogue: Catalogue) -> np.ndarray:
+    """How alike products of one category are in kind, colour and style, float32 (products, products), 0 to 1."""
+    things = np.unique([product.thing.code for product in catalogue.products], return_inverse=True)[1]
+    columns = [things, *(catalogue.column(name) for name in ("colour", "style"))]
+    alike = sum(share * (column[:, None] == column[None, :]) for share, column in zip(_SHARES, columns, strict=True))
+    category = catalogue.column("category")
+    return np.where(category[:, None] == category[None, :], alike, 0.0).astype(np.float32)
 
 
 class Mind:
@@ -37,9 +49,10 @@ class Mind:
         pull = np.log(catalogue.popularity)[None, :]
         self._shown = _cumulated(0.8 * self._z + 0.8 * pull)
         self._wanted = _cumulated(2.0 * self._z + 0.4 * pull)
-        self._category = catalogue.column("category")
-        same = self._category[None, :] == np.arange(self._category.max() + 1)[:, None]
-        self._found = _cumulated(np.where(same, pull, -60.0))
+        self._fit = likeness(catalogue)
+        category = catalogue.column("category")
+        same = category[None, :] == category[:, None]
+        self._found = _cumulated(np.where(same, _MATCH * self._fit + 0.7 * pull, _NEVER))
 
     def row(self, person: np.ndarray, day: np.ndarray) -> np.ndarray:
         return self._first[person - self._start] + self._people.stage(person, day)
@@ -52,13 +65,17 @@ class Mind:
         """What they come for."""
         return self._in_season(lambda some: _pick(self._wanted, row[some], rng), day, rng)
 
-    def found(self, product: np.ndarray, day: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """What a search for a product brings up: things of its category."""
-        return self._in_season(lambda some: _pick(self._found, self._category[product[some]], rng), day, rng)
+    def found(self, intent: np.ndarray, day: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """What a search for a product brings up: its category, and the more alike the more often."""
+        return self._in_season(lambda some: _pick(self._found, intent[some], rng), day, rng)
 
     def z(self, row: np.ndarray, product: np.ndarray) -> np.ndarray:
         """Liking of products, standardised per person."""
         return self._z[row, product].astype(np.float64)
+
+    def fit(self, intent: np.ndarray, product: np.ndarray) -> np.ndarray:
+        """How well products answer to what a person has come for, 0 to 1."""
+        return self._fit[intent, product].astype(np.float64)
 
     def _in_season(
         self, draw: Callable[[np.ndarray], np.ndarray], day: np.ndarray, rng: np.random.Generator
