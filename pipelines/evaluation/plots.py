@@ -30,7 +30,7 @@ def bars(figures: Sequence[Figure]) -> Callable[[Axes], None]:
             axes.plot(chance, at, "|", color=_CHANCE, markersize=14, markeredgewidth=2, label="chance")
             axes.legend(loc="lower right", frameon=False)
         axes.set_yticks(places, [f"{f.part}, {f.quantity}" for f in figures])
-        axes.invert_yaxis()
+        axes.set_ylim(len(figures) - 0.4, -0.6)
         axes.set_xlim(0, 1.02)
         axes.spines[["top", "right"]].set_visible(False)
         axes.figure.set_size_inches(8.5, 0.9 + _HEIGHT * len(figures))  # type: ignore[union-attr]

@@ -21,7 +21,7 @@ p {{ max-width: 48rem; margin: .3rem 0 .8rem; }}
 table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .92rem; }}
 th, td {{ text-align: left; padding: .15rem .9rem .15rem 0; vertical-align: top; }}
 th {{ border-bottom: 1px solid #999; font-weight: 600; }}
-td.n {{ text-align: right; }}
+td {{ overflow-wrap: anywhere; }}
 .absent {{ color: #777; }}
 svg {{ max-width: 100%; height: auto; margin: .6rem 0; }}
 details summary {{ cursor: pointer; color: #555; }}
@@ -83,7 +83,7 @@ def _section(measure: Measure, outcome: Measured | Absent) -> str:
             figure.part,
             figure.quantity,
             f"{figure.estimate.value:.3f}",
-            f"{figure.estimate.low:.3f} – {figure.estimate.high:.3f}",
+            f"{figure.estimate.low:.3f}\u2013{figure.estimate.high:.3f}",
             f"{figure.estimate.count:,}",
             "" if figure.chance is None else f"{figure.chance:.3f}",
         )

@@ -134,8 +134,6 @@ def draw_people(accounts: int, period: Period, mix: str, rng: np.random.Generato
     signup = np.where(life == LifeCycle.NEW, period.start_us + turn * DAY // 2 + rng.integers(0, DAY, n), signup)
     change, change_day, change_days, later = _changes(taste, life, turn, days, rng)
     device, linked = _devices(accounts, signup, period, rng)
-    asked = rng.choice([7, 3, 1, 5, 0, -1], n, p=[0.46, 0.2, 0.15, 0.08, 0.07, 0.04])
-    consent_us = np.where(rng.random(n) < 0.08, period.start_us + rng.integers(0, days * DAY, n), 0)
     thrift = (personas.trait(shares, "thrift") * rng.gamma(4.0, 0.25, n))[human]
     return People(
         accounts=accounts,
@@ -162,13 +160,23 @@ def draw_people(accounts: int, period: Period, mix: str, rng: np.random.Generato
         signup_us=signup,
         device=device,
         linked_us=linked,
-        birth_year=np.clip(rng.normal(1991, 10, n), 1945, 2008).astype(int)[human],
-        gender=rng.choice(4, n, p=[0.5, 0.4, 0.03, 0.07])[human],
-        region=rng.integers(0, len(REGIONS), n)[human],
-        consents=asked,
-        later_consents=np.where(asked <= 0, 3, asked & rng.integers(0, 7, n)),
-        consent_us=np.where(consent_us > signup, consent_us, 0),
+        **_told(human, signup, period, rng),
     )
+
+
+def _told(human: np.ndarray, signup: np.ndarray, period: Period, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """What people tell the shop of themselves, and what they allow it."""
+    n = len(human)
+    asked = rng.choice([7, 3, 1, 5, 0, -1], n, p=[0.46, 0.2, 0.15, 0.08, 0.07, 0.04])
+    changed = np.where(rng.random(n) < 0.08, period.start_us + rng.integers(0, period.days * DAY, n), 0)
+    return {
+        "birth_year": np.clip(rng.normal(1991, 10, n), 1945, 2008).astype(int)[human],
+        "gender": rng.choice(4, n, p=[0.5, 0.4, 0.03, 0.07])[human],
+        "region": rng.integers(0, len(REGIONS), n)[human],
+        "consents": asked,
+        "later_consents": np.where(asked <= 0, 3, asked & rng.integers(0, 7, n)),
+        "consent_us": np.where(changed > signup, changed, 0),
+    }
 
 
 def _humans(accounts: int, n: int, rng: np.random.Generator) -> np.ndarray:

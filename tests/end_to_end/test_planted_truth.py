@@ -19,10 +19,14 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
+# The whole pipeline on a shop of the demo's size.
+pytestmark = pytest.mark.soak
+
+
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Evaluation:
     folder = tmp_path_factory.mktemp("planted")
-    shop = write_sample_shop(folder / "shop", users=40, days=20, seed=3)
+    shop = write_sample_shop(folder / "shop", users=150, days=45)
     settings = load_settings(home=str(folder / "home"), consent_default={"personalisation": "allow"})
     run_steps(new_run(settings, shop.end), str(shop.path), steps=("ingest", "encode", "features"))
     return evaluate(settings, default_release(settings), Truth(shop.truth))
@@ -50,7 +54,7 @@ def test_all_links_that_the_shop_was_told_are_known_and_the_others_are_not(found
 
 
 def test_interests_hold_more_of_the_taste_than_guessing(found: Evaluation) -> None:
-    for name, axis in (("visual_interests", "category"), ("visual_interests", "style"), ("text_interests", "category")):
-        figure = _figures(found, name)[axis, "user's favourite, 30 d half-life"]
+    for name in ("visual_interests", "text_interests"):
+        figure = _figures(found, name)["category", "user's favourite, 30 d half-life"]
         assert figure.chance is not None
-        assert figure.estimate.value > figure.chance, (name, axis)
+        assert figure.estimate.low > figure.chance, name

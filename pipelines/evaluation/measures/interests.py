@@ -20,6 +20,7 @@ _HOW = (
     "the nearest is right when it is the user's latent favourite at the end of the period, which no event names. "
     "Below: how often the encoder tells single products apart in the same way (each left out of its own prototype), "
     "and how often counting the true {axes} of the user's last products finds the favourite. "
+    "Users who did not allow personalisation have no interest to look at. "
     "Chance: always guessing the commonest favourite."
 )
 
