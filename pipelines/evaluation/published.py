@@ -8,14 +8,14 @@ from datetime import UTC, datetime
 
 import pyarrow as pa
 
-from pipelines.delta_log import newest_version, read_snapshot
+from pipelines.point_in_time.delta_log import newest_version, read_snapshot
+from pipelines.point_in_time.engines import Engine, LocalEngine
+from pipelines.point_in_time.history_files import FileColumn, HistoryFile, read_rows
+from pipelines.point_in_time.history_plan import HistoryView, open_history
+from pipelines.point_in_time.latest_rows import latest_rows
 from pipelines.releases.manifest import Release
 from pipelines.settings import Settings
 from pipelines.tables.schema import TIME_NAMES, Table
-from pipelines.training.engines import Engine, LocalEngine
-from pipelines.training.history_files import FileColumn, HistoryFile, read_rows
-from pipelines.training.history_plan import HistoryView, open_history
-from pipelines.training.latest_rows import latest_rows
 
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 

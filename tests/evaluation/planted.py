@@ -21,7 +21,7 @@ from pipelines.settings import Settings
 from pipelines.tables.arrow_types import arrow_schema
 from pipelines.tables.schema import Table
 from tests.hand_made_home import tiny_release
-from tests.training.delta_by_hand import commit
+from tests.point_in_time.delta_by_hand import commit
 
 END = datetime(2026, 7, 1, tzinfo=UTC)
 START = END - timedelta(days=30)
