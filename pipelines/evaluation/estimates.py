@@ -38,10 +38,7 @@ def share(hits: npt.ArrayLike) -> Estimate | None:
         return None
     if values.min() == values.max() and values.min() in (0.0, 1.0):
         return _wilson(float(values[0]), len(values))
-    # Resampling hits and misses is drawing from a binomial distribution.
-    n, rng = len(values), np.random.default_rng(_SEED)
-    low, high = np.quantile(rng.binomial(n, values.mean(), RESAMPLES) / n, [0.025, 0.975])
-    return Estimate(float(values.mean()), float(low), float(high), n)
+    return ratio(values, np.ones(len(values)))
 
 
 def ratio(numerators: npt.ArrayLike, denominators: npt.ArrayLike) -> Estimate | None:
@@ -49,15 +46,16 @@ def ratio(numerators: npt.ArrayLike, denominators: npt.ArrayLike) -> Estimate | 
     top, bottom = np.asarray(numerators, dtype=float), np.asarray(denominators, dtype=float)
     if not bottom.sum() > 0:
         return None
-    n, rng = len(top), np.random.default_rng(_SEED)
+    # Units that are alike are drawn together: the weights of a resample are multinomial over what differs.
+    kinds, counts = np.unique(np.stack([top, bottom]), axis=1, return_counts=True)
+    rng, at_once = np.random.default_rng(_SEED), max(1, _CHUNK // len(counts))
     found = []
-    for start in range(0, RESAMPLES, max(1, _CHUNK // n)):
-        size = min(max(1, _CHUNK // n), RESAMPLES - start)
-        weights = rng.multinomial(n, np.full(n, 1 / n), size)
+    for start in range(0, RESAMPLES, at_once):
+        weights = rng.multinomial(len(top), counts / len(top), min(at_once, RESAMPLES - start))
         with np.errstate(invalid="ignore"):
-            found.append((weights @ top) / (weights @ bottom))
+            found.append((weights @ kinds[0]) / (weights @ kinds[1]))
     low, high = np.nanquantile(np.concatenate(found), [0.025, 0.975])
-    return Estimate(float(top.sum() / bottom.sum()), float(low), float(high), n)
+    return Estimate(float(top.sum() / bottom.sum()), float(low), float(high), len(top))
 
 
 def _wilson(value: float, n: int) -> Estimate:
