@@ -41,8 +41,8 @@ lint: setup ## ruff and mypy
 bench: setup ## Measure; results below .cache
 	@$(PYTHON) -m benchmarks $(ARGS)
 
-bench-pit: setup ## Point-in-time joins against stock Feast and DuckDB
-	@$(PYTHON) -m benchmarks point_in_time
+bench-pit: setup ## Point-in-time joins against stock Feast and DuckDB, and how large they may get
+	@$(PYTHON) -m benchmarks point_in_time point_in_time_size
 
 soak: setup ## The long tests: endurance, and many more random examples
 	@MMFS_SOAK=1 $(PYTHON) -m pytest -q -n 2 --dist loadfile -m soak $(ARGS)

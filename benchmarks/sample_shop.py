@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.main_job import GIB, measure
+from benchmarks._process_tree import GIB, measure
 
 SHOPS = ((400, 180), (20_000, 180))  # users, days
 
