@@ -16,6 +16,10 @@ PipelineError
 ├── VectorsTooLargeError     a batch needs more vectors than one job can ship
 ├── UnknownServiceError      no such feature service
 ├── UnknownUserError         no features for this user id
+├── OnlineStoreError         the online store does not answer as it should
+│   ├── OnlineStoreUnreachableError  it cannot be reached, or not in time
+│   ├── OnlineStoreNotReadyError     it was emptied, or never filled
+│   └── OnlineStoreOutdatedError     it was written by another version of this software
 ├── EntityFrameError         the rows to pull features for are not usable
 ├── FeatureViewError         a feature view that the offline store cannot read
 ├── TableError               a Delta table cannot be read as asked
@@ -94,6 +98,22 @@ class UnknownServiceError(PipelineError):
 
 class UnknownUserError(PipelineError):
     """No features are stored for a user id."""
+
+
+class OnlineStoreError(PipelineError):
+    """The online store does not answer as it should."""
+
+
+class OnlineStoreUnreachableError(OnlineStoreError):
+    """The online store cannot be reached, or does not answer in time."""
+
+
+class OnlineStoreNotReadyError(OnlineStoreError):
+    """The online store was emptied or never filled: what it lacks may well exist."""
+
+
+class OnlineStoreOutdatedError(OnlineStoreError):
+    """The online store holds what another version of this software wrote."""
 
 
 class EntityFrameError(PipelineError):
