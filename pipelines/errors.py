@@ -15,7 +15,10 @@ PipelineError
 ├── EncoderUnusableError     an encoder cannot be loaded in a worker, or is not what its spec says
 ├── VectorsTooLargeError     a batch needs more vectors than one job can ship
 ├── UnknownServiceError      no such feature service
+├── UnknownFeatureError      no such feature, or none that can be asked for with the others
+├── FeatureNamesError        short feature names that would mean several features
 ├── UnknownUserError         no features for this user id
+├── RegistryUnreadableError  Feast's registry cannot be read
 ├── OnlineStoreError         the online store does not answer as it should
 │   ├── OnlineStoreUnreachableError  it cannot be reached, or not in time
 │   ├── OnlineStoreNotReadyError     it was emptied, or never filled
@@ -94,6 +97,18 @@ class EncoderUnusableError(PipelineError):
 
 class UnknownServiceError(PipelineError):
     """A feature service was named that does not exist."""
+
+
+class UnknownFeatureError(PipelineError):
+    """A feature was named that does not exist, or that cannot be asked for together with the others."""
+
+
+class FeatureNamesError(PipelineError):
+    """Several of the wanted features have the same short name."""
+
+
+class RegistryUnreadableError(PipelineError):
+    """Feast's registry cannot be read."""
 
 
 class UnknownUserError(PipelineError):

@@ -133,6 +133,11 @@ class RowSchema:
         """Bytes before the values of variable width."""
         return self.ends_at + _padded(4 * len(self.variable))
 
+    @cached_property
+    def nothing(self) -> bytes:
+        """A row in which every feature is absent."""
+        return assemble(self, [(ABSENT, b"")] * len(self.features), 0, 0)
+
 
 def times_of(row: bytes) -> tuple[int, int]:
     """event_timestamp and created_at of a row, microseconds."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -139,7 +140,7 @@ def test_a_deleted_view_takes_its_rows_along(shop: Shop) -> None:
     keeper = shop.online.keeper(shop.store.config)
     before = keeper.read([], []).generation
     objects = shop.objects()
-    gone = [shop.store.get_feature_service("all"), shop.store.get_feature_view("likes")]
+    gone: list[Any] = [shop.store.get_feature_service("all"), shop.store.get_feature_view("likes")]
     shop.store.apply(objects[:1], objects_to_delete=gone, partial=False)
     assert keeper.read([], []).generation > before
     shop.store.apply(objects)

@@ -1,0 +1,125 @@
+"""The rows of many entities of one view as columns, without touching single values where rows are alike."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipelines.online.definitions import ViewPlan
+from pipelines.online.layout import ABSENT, HEAD_SIZE, NULL, PRESENT, TIMES_AT, VECTORS
+from pipelines.online.values import scalar_of, unpack_texts
+
+# As in Feast's FieldStatus, and one of ours.
+IS_PRESENT, IS_NULL, NOT_FOUND, OUTSIDE_TTL, NO_CONSENT = 1, 2, 3, 4, 5
+STATUS_NAMES = ("INVALID", "PRESENT", "NULL_VALUE", "NOT_FOUND", "OUTSIDE_MAX_AGE", "NO_CONSENT")
+_STATUS = np.zeros(3, np.uint8)
+_STATUS[[ABSENT, PRESENT, NULL]] = NOT_FOUND, IS_PRESENT, IS_NULL
+Statuses = npt.NDArray[np.uint8]
+Micros = npt.NDArray[np.int64]
+
+
+class Block:
+    """A view's rows of n entities, in the order asked.
+
+    Attributes:
+        plan: the view and its wanted features.
+        statuses: uint8 (n, wanted features), see STATUS_NAMES.
+        times: int64 (n,), event_timestamp in microseconds since 1970 UTC; 0 where nothing may be told.
+    """
+
+    def __init__(self, plan: ViewPlan, rows: Sequence[bytes | None], refused: Sequence[int] = ()) -> None:
+        """`rows` are of the plan's schema; those of `refused` places (no consent) must be None."""
+        schema = plan.schema
+        self.plan = plan
+        self._count = len(rows)
+        self._rows = [row or schema.nothing for row in rows]
+        size = len(self._rows[0]) if self._rows else schema.prefix
+        self._alike = all(len(row) == size for row in self._rows)
+        cut = self._rows if self._alike else [row[: schema.prefix] for row in self._rows]
+        width = size if self._alike else schema.prefix
+        self._bytes = np.frombuffer(b"".join(cut), np.uint8).reshape(self._count, width)
+        self.times: Micros = self._bytes[:, TIMES_AT : TIMES_AT + 8].view(np.int64)[:, 0]
+        states = self._bytes[:, HEAD_SIZE : HEAD_SIZE + len(schema.features)]
+        if len(plan.features) < len(schema.features):
+            states = states[:, [schema.positions[name] for name in plan.features]]
+        self.statuses: Statuses = _STATUS[states]
+        if plan.ttl:
+            outside = (self.times > 0) & (self.times < int(time.time() * 1e6) - plan.ttl)
+            self.statuses[outside] = OUTSIDE_TTL
+        if refused:
+            self.statuses[list(refused)] = NO_CONSENT
+
+    def present(self, name: str) -> npt.NDArray[np.bool_]:
+        """Whether each entity has a value of the feature, bool (n,)."""
+        present: npt.NDArray[np.bool_] = self.statuses[:, self.plan.features.index(name)] == IS_PRESENT
+        return present
+
+    def kind(self, name: str) -> str:
+        return self.plan.schema.features[self.plan.schema.positions[name]][1]
+
+    def column(self, name: str) -> npt.NDArray[Any] | list[Any]:
+        """A feature's values, meaningful only where `present`.
+
+        Numbers: int64, float64, bool or datetime64[us] (n,). Vectors: float32 or float64 (n, d) with NaN where there
+        is none, or a list of vectors and None where lengths differ. All else: a list, None where there is none.
+        """
+        schema = self.plan.schema
+        position = schema.positions[name]
+        kind, slot = schema.features[position][1], schema.slots[position]
+        if kind in VECTORS:
+            return self._vectors(kind, slot, self.present(name))
+        if position not in schema.fixed:
+            spans = zip(self._rows, *self._spans(slot), self.present(name), strict=True)
+            return [_content(kind, row[a:b]) if has else None for row, a, b, has in spans]
+        at = schema.fixed_at + 8 * slot
+        raw = self._bytes[:, at : at + 8]
+        if kind in ("float32", "float64"):
+            floats: npt.NDArray[np.float64] = raw.view(np.float64)[:, 0]
+            return floats
+        integers: npt.NDArray[np.int64] = raw.view(np.int64)[:, 0]
+        if kind == "instant":
+            return integers.astype("datetime64[us]")
+        return integers.astype(bool) if kind == "bool" else integers
+
+    def values(self, name: str) -> list[Any]:
+        """A feature's values as Python's, None where there is none; vectors as lists, instants as microseconds."""
+        column, present = self.column(name), self.present(name)
+        if isinstance(column, np.ndarray):
+            plain = column.astype(np.int64) if column.dtype.kind == "M" else column
+            listed = plain.tolist()
+        else:
+            listed = [v.tolist() if isinstance(v, np.ndarray) else v for v in column]
+        return listed if present.all() else [v if has else None for v, has in zip(listed, present, strict=True)]
+
+    def _spans(self, slot: int) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:
+        schema = self.plan.schema
+        ends = self._bytes[:, schema.ends_at : schema.ends_at + 4 * len(schema.variable)].view(np.uint32)
+        starts = ends[:, slot - 1] if slot else np.full(self._count, schema.prefix, np.uint32)
+        return starts, ends[:, slot]
+
+    def _vectors(self, kind: str, slot: int, present: npt.NDArray[np.bool_]) -> npt.NDArray[Any] | list[Any]:
+        dtype = VECTORS[kind]
+        starts, ends = self._spans(slot)
+        if self._alike and present.all() and (starts == starts[:1]).all() and (ends == ends[:1]).all():
+            a, b = (int(starts[0]), int(ends[0])) if self._count else (0, 0)
+            return self._bytes[:, a:b].view(dtype)
+        sizes = (ends - starts) // dtype.itemsize
+        each = [
+            np.frombuffer(row, dtype, int(size), int(a)) if has else None
+            for row, a, size, has in zip(self._rows, starts, sizes, present, strict=True)
+        ]
+        if len(set(sizes[present])) > 1:
+            return each
+        matrix = np.full((self._count, int(sizes[present][0]) if present.any() else 0), np.nan, dtype)
+        for i, vector in enumerate(each):
+            if vector is not None:
+                matrix[i] = vector
+        return matrix
+
+
+def _content(kind: str, raw: bytes) -> Any:
+    return unpack_texts(raw) if kind == "texts" else scalar_of(kind, raw) if kind != "proto" else raw
