@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from feast import FeatureStore, FeatureView
 from feast.errors import FeastError
@@ -36,6 +37,11 @@ class ViewPlan:
     purpose: str | None
     join_key: str
     releases: tuple[str, ...]
+
+    @cached_property
+    def places(self) -> Mapping[str, int]:
+        """Where each wanted feature stands among them."""
+        return {name: i for i, name in enumerate(self.features)}
 
     @classmethod
     def of(cls, view: FeatureView) -> ViewPlan:

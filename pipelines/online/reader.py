@@ -107,6 +107,10 @@ class OnlineReader:
                 return self._judged(ids, chosen, reading)
         raise OnlineStoreError("the definitions change faster than they can be read; ask again")
 
+    def require_ready(self) -> None:
+        """Raises OnlineStoreError where the online store cannot be read, or was emptied."""
+        self._keeper.read([], []).require_ready()
+
     def refresh(self) -> None:
         """Read the definitions anew, also where the online store tells of no change (plain `feast apply`).
 

@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 import redis
 from feast.repo_config import RepoConfig
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from pipelines.errors import OnlineStoreError, OnlineStoreUnreachableError, SettingsError
 from pipelines.online.keys import project_prefix
@@ -74,6 +76,8 @@ def redis_client(config: RedisOnlineStoreConfig) -> redis.Redis:
         socket_timeout=config.timeout_seconds,
         socket_connect_timeout=config.timeout_seconds,
         max_connections=config.max_connections,
+        # A pool finds out by itself that its connections were closed; waiting longer is the caller's choice.
+        retry=Retry(NoBackoff(), 0),
         **{name: known[name](text) for name, text in given.items()},
     )
 

@@ -41,7 +41,7 @@ class OnlineHome:
     def write(self, view_name: str, key: str, at: datetime = AT, **values: Any) -> None:
         """One row; features that are not given are null."""
         view = self.feast.get_feature_view(view_name)
-        columns = {view.join_keys[0]: [key], **{n: [v] for n, v in values.items()}, **dict.fromkeys(TIMES, [at])}
+        columns = {view.join_keys[0]: [key], **{n: [v] for n, v in values.items()}, **{t: [at] for t in TIMES}}
         empty = {f.name: pa.nulls(1) for f in view.features if f.name not in columns}
         batch = pa.RecordBatch.from_pydict(columns | empty)
         self.online.write_arrow(self.feast.config, view, batch, TIMES)

@@ -57,7 +57,7 @@ def test_a_batch_keeps_its_order_and_no_id_fails_it(home: OnlineHome) -> None:
     told = ["NO_CONSENT", "PRESENT", "NO_CONSENT", "NO_CONSENT", "PRESENT", "NO_CONSENT", "NO_CONSENT"]
     assert statuses(answer, ACTIVITY, "views_7d") == told
     assert answer.plan.release == "r1"
-    assert answer.consents[1] == {"marketing", "personalisation"}
+    assert answer.consents[1] == frozenset({"marketing", "personalisation"})
 
 
 def test_nothing_is_told_without_consent_and_the_default_holds_for_the_unknown(home: OnlineHome) -> None:
@@ -77,7 +77,8 @@ def test_columns_are_numpy(home: OnlineHome) -> None:
     block = next(b for b in reader.read(["ann", "ann"]).blocks if b.plan.name == PICTURES)
     mean = block.column("mean_7d")
     assert isinstance(mean, np.ndarray)
-    assert (mean.shape, mean.dtype) == ((2, 4), np.float32)
+    assert mean.shape == (2, 4)
+    assert mean.dtype == np.float32
     np.testing.assert_allclose(mean, [[0.6, 0.8, 0, 0]] * 2, rtol=1e-6)
     assert block.values("medoid_product_ids") == [["p1", "牌"]] * 2
     assert block.values("mean_30d") == [None, None]

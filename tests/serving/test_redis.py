@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +41,7 @@ def test_values_and_corrections_through_redis(home: Home, server: RedisServer) -
 
     def write(view_name: str, **values: Any) -> None:
         view = feast.get_feature_view(view_name)
-        columns = {"user_id": ["ann"], **{n: [v] for n, v in values.items()}, **dict.fromkeys(TIMES, [AT])}
+        columns = {"user_id": ["ann"], **{n: [v] for n, v in values.items()}, **{t: [AT] for t in TIMES}}
         empty = {f.name: pa.nulls(1) for f in view.features if f.name not in columns}
         online.write_arrow(feast.config, view, pa.RecordBatch.from_pydict(columns | empty), TIMES)
 
