@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ class Block:
     Attributes:
         plan: the view and its wanted features.
         statuses: uint8 (n, wanted features), see STATUS_NAMES.
+        complete: whether every feature of every entity is present.
         times: int64 (n,), event_timestamp in microseconds since 1970 UTC; 0 where nothing may be told.
     """
 
@@ -43,15 +45,23 @@ class Block:
         width = size if self._alike else schema.prefix
         self._bytes = np.frombuffer(b"".join(cut), np.uint8).reshape(self._count, width)
         self.times: Micros = self._bytes[:, TIMES_AT : TIMES_AT + 8].view(np.int64)[:, 0]
-        states = self._bytes[:, HEAD_SIZE : HEAD_SIZE + len(schema.features)]
-        if len(plan.features) < len(schema.features):
-            states = states[:, [schema.positions[name] for name in plan.features]]
-        self.statuses: Statuses = _STATUS[states]
+        end = HEAD_SIZE + len(schema.features)
+        # Most rows have every feature, and then nothing need be looked at again.
+        self.complete = all(row[HEAD_SIZE:end] == schema.complete for row in self._rows)
+        self.statuses: Statuses = self._told(self._bytes[:, HEAD_SIZE:end])
         if plan.ttl:
             outside = (self.times > 0) & (self.times < int(time.time() * 1e6) - plan.ttl)
             self.statuses[outside] = OUTSIDE_TTL
+            self.complete = self.complete and not outside.any()
         if refused:
             self.statuses[list(refused)] = NO_CONSENT
+
+    def _told(self, states: Statuses) -> Statuses:
+        if self.complete:
+            return np.full((self._count, len(self.plan.features)), IS_PRESENT, np.uint8)
+        if len(self.plan.features) < states.shape[1]:
+            states = states[:, [self.plan.schema.positions[name] for name in self.plan.features]]
+        return _STATUS[states]
 
     def present(self, name: str) -> npt.NDArray[np.bool_]:
         """Whether each entity has a value of the feature, bool (n,)."""
@@ -74,7 +84,7 @@ class Block:
         position = schema.positions[name]
         kind, slot = schema.features[position][1], schema.slots[position]
         if kind in VECTORS:
-            return self._vectors(kind, slot, self.present(name))
+            return self._alike_vectors(kind, slot) if self._one_shape else self._vectors(kind, slot, self.present(name))
         if position not in schema.fixed:
             spans = zip(self._rows, *self._spans(slot), self.present(name), strict=True)
             return [_content(kind, row[a:b]) if has else None for row, a, b, has in spans]
@@ -87,6 +97,34 @@ class Block:
         if kind == "instant":
             return integers.astype("datetime64[us]")
         return integers.astype(bool) if kind == "bool" else integers
+
+    def numbers(self) -> npt.NDArray[np.float64]:
+        """All features of fixed width, `plan.numbers` in order, float64 (n, numbers), NaN where there is none.
+
+        Instants are microseconds since 1970; integers beyond 2**53 are rounded.
+        """
+        plan = self.plan
+        matrix = self._fixed(np.float64, plan.slots(plan.numbers))
+        integers = [i for i, name in enumerate(plan.numbers) if name in plan.integers]
+        if integers:
+            matrix = matrix.copy()
+            matrix[:, integers] = self._fixed(np.int64, plan.slots(plan.integers))
+        if not self.complete:
+            missing = self.statuses[:, [plan.places[name] for name in plan.numbers]] != IS_PRESENT
+            matrix = np.where(missing, np.nan, matrix)
+        return matrix
+
+    def integers(self) -> tuple[tuple[str, ...], npt.NDArray[np.int64]]:
+        """Names and values (n, names) of integers, bools and instants (microseconds); meaningful where present."""
+        return self.plan.integers, self._fixed(np.int64, self.plan.slots(self.plan.integers))
+
+    def floats(self) -> tuple[tuple[str, ...], npt.NDArray[np.float64]]:
+        """Names and values (n, names) of floats; meaningful where present."""
+        return self.plan.floats, self._fixed(np.float64, self.plan.slots(self.plan.floats))
+
+    def _fixed(self, dtype: type[Any], slots: slice | list[int]) -> npt.NDArray[Any]:
+        schema = self.plan.schema
+        return self._bytes[:, schema.fixed_at : schema.ends_at].view(dtype)[:, slots]
 
     def values(self, name: str) -> list[Any]:
         """A feature's values as Python's, None where there is none; vectors as lists, instants as microseconds."""
@@ -120,12 +158,21 @@ class Block:
         starts = ends[:, slot - 1] if slot else np.full(self._count, schema.prefix, np.uint32)
         return starts, ends[:, slot]
 
+    @cached_property
+    def _one_shape(self) -> bool:
+        """Whether all rows have every feature, each of the same width."""
+        schema = self.plan.schema
+        first = self._rows[0][schema.ends_at : schema.prefix] if self._rows else b""
+        alike = self._alike and self.complete and bool(self._rows)
+        return alike and all(row[schema.ends_at : schema.prefix] == first for row in self._rows)
+
+    def _alike_vectors(self, kind: str, slot: int) -> npt.NDArray[Any]:
+        starts, ends = self._spans(slot)
+        return self._bytes[:, starts[0] : ends[0]].view(VECTORS[kind])
+
     def _vectors(self, kind: str, slot: int, present: npt.NDArray[np.bool_]) -> npt.NDArray[Any] | list[Any]:
         dtype = VECTORS[kind]
         starts, ends = self._spans(slot)
-        if self._alike and present.all() and (starts == starts[:1]).all() and (ends == ends[:1]).all():
-            a, b = (int(starts[0]), int(ends[0])) if self._count else (0, 0)
-            return self._bytes[:, a:b].view(dtype)
         sizes = (ends - starts) // dtype.itemsize
         each = [
             np.frombuffer(row, dtype, int(size), int(a)) if has else None

@@ -43,6 +43,34 @@ class ViewPlan:
         """Where each wanted feature stands among them."""
         return {name: i for i, name in enumerate(self.features)}
 
+    @cached_property
+    def numbers(self) -> tuple[str, ...]:
+        """The wanted features of fixed width."""
+        schema = self.schema
+        return tuple(name for name in self.features if schema.positions[name] in schema.fixed)
+
+    @cached_property
+    def floats(self) -> tuple[str, ...]:
+        """The numbers that are float64."""
+        return tuple(name for name in self.numbers if self.schema.positions[name] in self.schema.floats)
+
+    @cached_property
+    def integers(self) -> tuple[str, ...]:
+        """The numbers that are int64: integers, bools and instants."""
+        return tuple(name for name in self.numbers if name not in self.floats)
+
+    @cached_property
+    def others(self) -> tuple[str, ...]:
+        """The wanted features of variable width."""
+        return tuple(name for name in self.features if name not in self.numbers)
+
+    def slots(self, numbers: tuple[str, ...]) -> slice | list[int]:
+        """Where numbers lie among those of a row; a slice, which copies nothing, where they are neighbours."""
+        found = [self.schema.slots[self.schema.positions[name]] for name in numbers]
+        first = found[0] if found else 0
+        together = found == [*range(first, first + len(found))]
+        return slice(first, first + len(found)) if together else found
+
     @classmethod
     def of(cls, view: FeatureView) -> ViewPlan:
         ttl = int(view.ttl.total_seconds() * 1e6) if view.ttl else 0

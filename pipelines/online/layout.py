@@ -23,12 +23,11 @@ import json
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
 from feast import FeatureView, ValueType
-from feast.field import Field
 
 LAYOUT = 1
 TIMES_AT = 8
@@ -78,11 +77,7 @@ class RowSchema:
     @classmethod
     def of(cls, view: FeatureView) -> RowSchema:
         """The schema that rows of a view are written with now."""
-        return cls.of_fields(view.features)
-
-    @classmethod
-    def of_fields(cls, fields: list[Field]) -> RowSchema:
-        return cls(tuple((f.name, _KINDS.get(f.dtype.to_value_type(), "proto")) for f in fields))
+        return _schema(tuple((f.name, _KINDS.get(f.dtype.to_value_type(), "proto")) for f in view.features))
 
     @classmethod
     def from_json(cls, text: str | bytes) -> RowSchema:
@@ -110,6 +105,11 @@ class RowSchema:
         return tuple(i for i, (_, kind) in enumerate(self.features) if kind in _FIXED)
 
     @cached_property
+    def floats(self) -> frozenset[int]:
+        """Positions of the features of fixed width that lie as float64; the others lie as int64."""
+        return frozenset(i for i in self.fixed if self.features[i][1] in ("float32", "float64"))
+
+    @cached_property
     def variable(self) -> tuple[int, ...]:
         """Positions of the features of variable width, in the order their values lie: vectors first."""
         others = [i for i, (_, kind) in enumerate(self.features) if kind not in _FIXED]
@@ -134,9 +134,20 @@ class RowSchema:
         return self.ends_at + _padded(4 * len(self.variable))
 
     @cached_property
+    def complete(self) -> bytes:
+        """The states of a row in which every feature is present."""
+        return bytes([PRESENT]) * len(self.features)
+
+    @cached_property
     def nothing(self) -> bytes:
         """A row in which every feature is absent."""
         return assemble(self, [(ABSENT, b"")] * len(self.features), 0, 0)
+
+
+@lru_cache(maxsize=1024)
+def _schema(features: tuple[tuple[str, str], ...]) -> RowSchema:
+    # Feast makes its views anew for every request; what follows from a schema is worked out once.
+    return RowSchema(features)
 
 
 def times_of(row: bytes) -> tuple[int, int]:

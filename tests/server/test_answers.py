@@ -65,14 +65,17 @@ def test_compact_forms_say_the_same(served: Served, media_type: str) -> None:
 
     pictures = next(v for v in answer["views"] if v["view"] == PICTURES)
     at = pictures["features"].index("mean_7d")
-    vectors = array(pictures["values"][at])
+    vectors = array(pictures["vectors"]["mean_7d"])
     np.testing.assert_allclose(vectors[1], [0.6, 0.8, 0, 0], rtol=1e-6)
     assert np.isnan(vectors[0]).all()
     named = [answer["status_names"][s] for s in array(pictures["statuses"])[:, at]]
     assert named == ["NO_CONSENT", "PRESENT", "NO_CONSENT", "PRESENT", "NO_CONSENT"]
     assert array(pictures["event_timestamps"])[1] == int(AT.timestamp() * 1e6)
-    medoids = pictures["values"][pictures["features"].index("medoid_product_ids")]
-    assert medoids == [None, ["p1", "牌"], None, ["p1", "牌"], None]
+    assert pictures["others"]["medoid_product_ids"] == [None, ["p1", "牌"], None, ["p1", "牌"], None]
+    assert array(pictures["floats"]["values"])[1, pictures["floats"]["names"].index("weight_7d")] == 2.5
+    activity = next(v for v in answer["views"] if v["view"] == ACTIVITY)
+    whole = array(activity["integers"]["values"])[:, activity["integers"]["names"].index("last_event_at")]
+    assert whole.tolist() == [0, int(AT.timestamp() * 1e6), 0, int(AT.timestamp() * 1e6), 0]
 
 
 def test_arrow_says_the_same(served: Served) -> None:
