@@ -19,6 +19,7 @@ PipelineError
 ├── FeatureNamesError        short feature names that would mean several features
 ├── UnknownUserError         no features for this user id
 ├── RegistryUnreadableError  Feast's registry cannot be read
+├── FeatureRequestError      a question for features that was not answered, as a client meets it
 ├── OnlineStoreError         the online store does not answer as it should
 │   ├── OnlineStoreUnreachableError  it cannot be reached, or not in time
 │   ├── OnlineStoreNotReadyError     it was emptied, or never filled
@@ -109,6 +110,15 @@ class FeatureNamesError(PipelineError):
 
 class RegistryUnreadableError(PipelineError):
     """Feast's registry cannot be read."""
+
+
+class FeatureRequestError(PipelineError):
+    """A question for features was not answered: HTTP status (0 where there was none) and the server's code."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.status = status
+        self.code = code
 
 
 class UnknownUserError(PipelineError):

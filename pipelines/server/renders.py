@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic_core import to_json
 
+from pipelines.client.features import ViewFeatures
 from pipelines.online.blocks import STATUS_NAMES, Block
 from pipelines.online.reader import Answer
 from pipelines.server.msgpack import packed
@@ -100,24 +101,18 @@ def _document(answer: Answer, question: Question, key: str, encoded: Callable[[b
 
     views = []
     for block in answer.blocks:
-        (integers, whole), (floats, real) = block.integers(), block.floats()
-        vectors, others = {}, {}
-        for name in block.plan.others:
-            column = block.column(name) if block.is_vector(name) else block.values(name)
-            if isinstance(column, np.ndarray):
-                vectors[name] = array(column)
-            else:
-                others[name] = [v.tolist() if isinstance(v, np.ndarray) else v for v in column]
+        found = ViewFeatures.of_block(block)
+        (integers, whole), (floats, real) = found.integers, found.floats
         views.append(
             {
-                "view": block.plan.label,
-                "features": list(block.plan.features),
-                "statuses": array(block.statuses),
-                "event_timestamps": array(block.times),
+                "view": found.view,
+                "features": list(found.features),
+                "statuses": array(found.statuses),
+                "event_timestamps": array(found.event_timestamps),
                 "integers": {"names": integers, "values": array(whole)},
                 "floats": {"names": floats, "values": array(real)},
-                "vectors": vectors,
-                "others": others,
+                "vectors": {name: array(vectors) for name, vectors in found.vectors.items()},
+                "others": found.others,
             }
         )
     return {
