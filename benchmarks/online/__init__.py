@@ -14,7 +14,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-
+from benchmarks.online.http_load import measure_http
 from benchmarks.online.in_process import measure_clients, measure_writes
 from benchmarks.online.stores import Stores
 from tests.online.redis_server import RedisServer
@@ -24,7 +24,7 @@ def main() -> None:
     """Measure and print."""
     scale = float(os.environ.get("MMFS_BENCH_SCALE", "1"))
     dimensions = int(os.environ.get("MMFS_BENCH_DIMENSIONS", "512"))
-    console = Console()
+    console = Console(width=170)
     with tempfile.TemporaryDirectory() as folder:
         server = RedisServer(Path(folder))
         server.start()
@@ -32,6 +32,7 @@ def main() -> None:
             stores = Stores(Path(folder), server, users=int(5000 * scale), dimensions=dimensions)
             console.print(measure_writes(stores))
             console.print(measure_clients(stores, rounds=int(300 * scale)))
+            console.print(measure_http(stores, seconds=8 * scale))
 
         finally:
             server.stop()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +20,8 @@ _BATCHES = (1, 10, 100)
 def measure_writes(stores: Stores) -> Table:
     """Users per second, all views, of one writer; and what they take in Redis."""
     table = Table("writing", "users/s", "ratio to stock", "bytes per user", title=f"{len(stores.users):,} users")
-    client, figures = stores.redis.client(), {}
+    client: Any = stores.redis.client()
+    figures = {}
     ways: Mapping[str, Callable[[list[str]], None]] = {
         "stock Feast, online_write_batch": stores.write_stock,
         "ours, newer wins, atomically": stores.write_ours,
@@ -78,7 +80,7 @@ def spread(seconds: npt.NDArray[np.float64]) -> str:
 
 
 def _floor(stores: Stores) -> Read:
-    client = stores.redis.client()
+    client: Any = stores.redis.client()
     numbers = 8 * VIEWS * NUMBERS
 
     def read(users: list[str]) -> object:

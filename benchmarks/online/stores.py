@@ -130,7 +130,7 @@ class Stores:
 
     def write_floor(self, users: list[str]) -> None:
         """One value per user: all numbers, then all vectors."""
-        client = self.redis.client()
+        client: Any = self.redis.client()
         with client.pipeline(transaction=False) as pipe:
             for user in users:
                 numbers = self.random.random(VIEWS * NUMBERS).tobytes()

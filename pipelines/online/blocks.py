@@ -104,11 +104,12 @@ class Block:
         Instants are microseconds since 1970; integers beyond 2**53 are rounded.
         """
         plan = self.plan
-        matrix = self._fixed(np.float64, plan.slots(plan.numbers))
-        integers = [i for i, name in enumerate(plan.numbers) if name in plan.integers]
-        if integers:
-            matrix = matrix.copy()
-            matrix[:, integers] = self._fixed(np.int64, plan.slots(plan.integers))
+        matrix = self._fixed(np.float64, plan.float_slots)
+        if plan.integers:
+            floats, matrix = matrix, np.empty((self._count, len(plan.numbers)))
+            matrix[:, [i for i, name in enumerate(plan.numbers) if name in plan.floats]] = floats
+            integers = self._fixed(np.int64, plan.integer_slots)
+            matrix[:, [i for i, name in enumerate(plan.numbers) if name not in plan.floats]] = integers
         if not self.complete:
             missing = self.statuses[:, [plan.places[name] for name in plan.numbers]] != IS_PRESENT
             matrix = np.where(missing, np.nan, matrix)
@@ -116,11 +117,11 @@ class Block:
 
     def integers(self) -> tuple[tuple[str, ...], npt.NDArray[np.int64]]:
         """Names and values (n, names) of integers, bools and instants (microseconds); meaningful where present."""
-        return self.plan.integers, self._fixed(np.int64, self.plan.slots(self.plan.integers))
+        return self.plan.integers, self._fixed(np.int64, self.plan.integer_slots)
 
     def floats(self) -> tuple[tuple[str, ...], npt.NDArray[np.float64]]:
         """Names and values (n, names) of floats; meaningful where present."""
-        return self.plan.floats, self._fixed(np.float64, self.plan.slots(self.plan.floats))
+        return self.plan.floats, self._fixed(np.float64, self.plan.float_slots)
 
     def _fixed(self, dtype: type[Any], slots: slice | list[int]) -> npt.NDArray[Any]:
         schema = self.plan.schema
@@ -134,9 +135,9 @@ class Block:
         """The same of several features, or of all wanted; cheaper than one by one."""
         schema = self.plan.schema
         fixed = self._bytes[:, schema.fixed_at : schema.ends_at]
-        integers = fixed.view(np.int64).T.tolist()
-        floats = fixed.view(np.float64).T.tolist()
-        statuses = self.statuses.T.tolist()
+        integers = fixed.view(np.int64).T.tolist() if self.plan.integers else []
+        floats = fixed.view(np.float64).T.tolist() if self.plan.floats else []
+        statuses = [] if self.complete else self.statuses.T.tolist()
         found, wanted = [], self.plan.features
         for feature in wanted if names is None else names:
             position = schema.positions[feature]
@@ -148,6 +149,9 @@ class Block:
                 listed = [*map(bool, integers[slot])]
             else:
                 listed = (floats if kind in ("float32", "float64") else integers)[slot]
+            if self.complete:
+                found.append(listed)
+                continue
             told = statuses[self.plan.places[feature]]
             found.append([v if status == IS_PRESENT else None for v, status in zip(listed, told, strict=True)])
         return found

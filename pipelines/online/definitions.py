@@ -64,10 +64,20 @@ class ViewPlan:
         """The wanted features of variable width."""
         return tuple(name for name in self.features if name not in self.numbers)
 
-    def slots(self, numbers: tuple[str, ...]) -> slice | list[int]:
-        """Where numbers lie among those of a row; a slice, which copies nothing, where they are neighbours."""
+    @cached_property
+    def float_slots(self) -> slice | list[int]:
+        """Where the floats lie among a row's values of fixed width."""
+        return self._slots(self.floats)
+
+    @cached_property
+    def integer_slots(self) -> slice | list[int]:
+        """The same of the integers."""
+        return self._slots(self.integers)
+
+    def _slots(self, numbers: tuple[str, ...]) -> slice | list[int]:
         found = [self.schema.slots[self.schema.positions[name]] for name in numbers]
         first = found[0] if found else 0
+        # A slice, where they are neighbours, copies nothing.
         together = found == [*range(first, first + len(found))]
         return slice(first, first + len(found)) if together else found
 

@@ -14,6 +14,7 @@ from feast import FeatureStore
 from pipelines.errors import (
     HomeEmptyError,
     OnlineStoreError,
+    OnlineStoreUnreachableError,
     RegistryUnreadableError,
     ReleaseDamagedError,
     UnknownFeatureError,
@@ -32,8 +33,10 @@ from pipelines.serving.repo import feature_store, packed_store
 from pipelines.settings import PURPOSES, Settings
 
 _ATTEMPTS = 3
-# Seconds before definitions that could not be read are tried again.
+# Seconds before what could not be reached is tried again.
 _PATIENCE = 1.0
+# More ids are not answered between two other things that an event loop does.
+_QUICK_IDS = 16
 _PERSON = "user_id"
 _log = logging.getLogger(__name__)
 
@@ -68,6 +71,8 @@ class OnlineReader:
         open_home(settings, create=False)
         self._feast: FeatureStore = feature_store(settings, offline=False)
         self._keeper: RowKeeper = packed_store(self._feast).keeper(self._feast.config)
+        self._quick = packed_store(self._feast).quick_keeper(self._feast.config)
+        self._quick_from = 0.0
         self._schemas = Schemas(self._keeper)
         self._lock = threading.Lock()
         self._retry_at = 0.0
@@ -106,6 +111,36 @@ class OnlineReader:
                 reading.require_ready()
                 return self._judged(ids, chosen, reading)
         raise OnlineStoreError("the definitions change faster than they can be read; ask again")
+
+    def quick(
+        self,
+        ids: Sequence[str],
+        service: str,
+        *,
+        features: Sequence[str] = (),
+        release: str | None = None,
+        kind: str = USER,
+    ) -> Answer | None:
+        """What `read` answers, for an event loop: None where that would mean waiting or reading definitions anew.
+
+        Raises OnlineStoreNotReadyError.
+        """
+        if self._quick is None or len(ids) > _QUICK_IDS or time.monotonic() < self._quick_from:
+            return None
+        definitions = self.definitions
+        try:
+            chosen = definitions.features(features, release) if features else definitions.service(service, release)
+            reading = self._quick.read(self._keys_of(ids, chosen.join_key, kind), chosen.fields)
+        except (UnknownServiceError, UnknownFeatureError, UnknownReleaseError):
+            return None
+        except OnlineStoreUnreachableError:
+            # Others would wait as long; for a while they ask in a thread.
+            self._quick_from = time.monotonic() + _PATIENCE
+            return None
+        if reading.generation != definitions.generation:
+            return None
+        reading.require_ready()
+        return self._judged(ids, chosen, reading)
 
     def require_ready(self) -> None:
         """Raises OnlineStoreError where the online store cannot be read, or was emptied."""

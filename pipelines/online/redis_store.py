@@ -19,6 +19,8 @@ from pipelines.online.store import PackedOnlineStore, PackedOnlineStoreConfig
 # A script blocks the server while it runs, about 5 microseconds a row.
 _ROWS_PER_SCRIPT = 200
 _KEYS_PER_SCAN = 1000
+# Longest wait of a reader that must not wait.
+_QUICK_SECONDS = 0.05
 # The newer of two rows stays: their event_timestamp and created_at lie at byte 9. A row of another layout gives way.
 _PUT = """
 local written = 0
@@ -55,10 +57,13 @@ class RedisOnlineStore(PackedOnlineStore):
     """See the module."""
 
     def _open(self, config: RepoConfig) -> RedisRows:
-        return RedisRows(redis_client(config.online_store), config.project)
+        return RedisRows(redis_client(config.online_store, config.online_store.timeout_seconds), config.project)
+
+    def quick_keeper(self, config: RepoConfig) -> RedisRows:
+        return RedisRows(redis_client(config.online_store, _QUICK_SECONDS), config.project)
 
 
-def redis_client(config: RedisOnlineStoreConfig) -> redis.Redis:
+def redis_client(config: RedisOnlineStoreConfig, timeout_seconds: float) -> redis.Redis:
     """A client of the configured server; nothing is sent yet. Raises SettingsError for a string that is none."""
     place, *options = config.connection_string.split(",")
     host, _, port = place.rpartition(":")
@@ -73,8 +78,8 @@ def redis_client(config: RedisOnlineStoreConfig) -> redis.Redis:
     return redis.Redis(
         host=host,
         port=int(port),
-        socket_timeout=config.timeout_seconds,
-        socket_connect_timeout=config.timeout_seconds,
+        socket_timeout=timeout_seconds,
+        socket_connect_timeout=timeout_seconds,
         max_connections=config.max_connections,
         # A pool finds out by itself that its connections were closed; waiting longer is the caller's choice.
         retry=Retry(NoBackoff(), 0),

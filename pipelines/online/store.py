@@ -55,6 +55,10 @@ class PackedOnlineStore(OnlineStore):
             self._keeper = self._open(config)
         return self._keeper
 
+    def quick_keeper(self, config: RepoConfig) -> RowKeeper | None:
+        """The same rows for readers that must not wait (an event loop): it gives up soon. None where there is none."""
+        return None
+
     @property
     def async_supported(self) -> SupportedAsyncMethods:
         return SupportedAsyncMethods(read=True, write=True)

@@ -11,12 +11,14 @@ from typing import Any
 
 from pydantic_core import to_json
 
+from pipelines.errors import PipelineError
+from pipelines.online.reader import Answer
 from pipelines.server.access import Callers, Rates
 from pipelines.server.metrics import MEDIA_TYPE, Metrics
 from pipelines.server.openapi import document
 from pipelines.server.questions import KINDS, parsed
-from pipelines.server.renders import chosen, rendered
-from pipelines.server.replies import Reply, RequestError
+from pipelines.server.renders import chosen
+from pipelines.server.replies import Reply, RequestError, fault
 from pipelines.server.work import Workbench
 from pipelines.settings import Settings, load_settings
 
@@ -75,33 +77,39 @@ class Application:
             reply = await handler(scope, receive)
         except RequestError as error:
             reply, code = error.reply(), error.code
+        # Before it is sent: whoever has an answer finds it counted.
+        route = scope["path"] if handler else "none"
+        self._metrics.request(route, reply.status, code, time.perf_counter() - started)
         headers = [(b"content-type", reply.media_type.encode()), (b"content-length", b"%d" % len(reply.body))]
         await send({"type": "http.response.start", "status": reply.status, "headers": [*headers, *reply.headers]})
         await send({"type": "http.response.body", "body": reply.body})
-        route = scope["path"] if handler else "none"
-        self._metrics.request(route, reply.status, code, time.perf_counter() - started)
 
     async def _features(self, scope: Scope, receive: Receive) -> Reply:
         media_type, render = chosen(_header(scope, b"accept"))
         question = parsed(await self._body(scope, receive), self._limits.max_batch)
         reader = self._work.reader
+        asked: dict[str, Any] = {
+            "features": question.features,
+            "release": question.release,
+            "kind": KINDS[question.id_name],
+        }
 
-        def work() -> Reply:
-            answer = reader.read(
-                question.ids,
-                question.feature_service or "",
-                features=question.features,
-                release=question.release,
-                kind=KINDS[question.id_name],
-            )
+        def told(answer: Answer) -> Reply:
             expected = "product_id" if question.id_name == "product_id" else "user_id"
             if answer.plan.join_key != expected:
                 raise RequestError(422, "unknown_entity", f"these features are of {answer.plan.join_key}")
             self._metrics.answer(answer)
-            return rendered(answer, question, media_type, render)
+            return Reply(200, render(answer, question), media_type)
 
+        service = question.feature_service or ""
+        try:
+            answer = reader.quick(question.ids, service, **asked)
+            if answer is not None:
+                return told(answer)
+        except PipelineError as error:
+            raise fault(error) from error
         self._metrics.in_flight.set(self._work.in_flight + 1)
-        return await self._work.run(work)
+        return await self._work.run(lambda: told(reader.read(question.ids, service, **asked)))
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes:
         """The request's body. Raises RequestError where it is too large, too slow or breaks off."""

@@ -20,33 +20,30 @@ def packed(value: Any) -> bytes:
 
 
 def _pack(value: Any, out: bytearray) -> None:
-    if value is None:
-        out.append(0xC0)
-    elif isinstance(value, bool):
-        out.append(0xC3 if value else 0xC2)
-    elif isinstance(value, int):
-        if 0 <= value <= 0x7F:
-            out.append(value)
-        else:
-            out += struct.pack(">Bq", 0xD3, value)
-    elif isinstance(value, float):
-        out += struct.pack(">Bd", 0xCB, value)
-    elif isinstance(value, str):
+    if isinstance(value, str):
         encoded = value.encode()
         _size(len(encoded), 0xA0, 31, _TEXT, out)
         out += encoded
     elif isinstance(value, bytes):
         _size(len(value), 0, -1, _BYTES, out)
         out += value
-    elif isinstance(value, (list, tuple)):
-        _size(len(value), 0x90, 15, _LIST, out)
-        for item in value:
-            _pack(item, out)
     elif isinstance(value, dict):
         _size(len(value), 0x80, 15, _MAP, out)
         for key, item in value.items():
             _pack(key, out)
             _pack(item, out)
+    elif isinstance(value, (list, tuple)):
+        _size(len(value), 0x90, 15, _LIST, out)
+        for item in value:
+            _pack(item, out)
+    elif value is None:
+        out.append(0xC0)
+    elif isinstance(value, bool):
+        out.append(0xC3 if value else 0xC2)
+    elif isinstance(value, int):
+        out += struct.pack("B", value) if 0 <= value <= 0x7F else struct.pack(">Bq", 0xD3, value)
+    elif isinstance(value, float):
+        out += struct.pack(">Bd", 0xCB, value)
     else:
         raise TypeError(f"answers hold no {type(value).__name__}")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from pipelines.online.blocks import STATUS_NAMES, Block
 from pipelines.online.reader import Answer
 from pipelines.server.msgpack import packed
 from pipelines.server.questions import Question
-from pipelines.server.replies import JSON, Reply, RequestError
+from pipelines.server.replies import JSON, RequestError
 
 COMPACT = "application/vnd.mmfs.compact+json"
 MSGPACK = "application/msgpack"
@@ -39,11 +40,6 @@ def chosen(accept: str) -> tuple[str, Render]:
     raise RequestError(406, "not_acceptable", f"answers are {', '.join(RENDERS)}")
 
 
-def rendered(answer: Answer, question: Question, media_type: str, render: Render) -> Reply:
-    """The answer to a question."""
-    return Reply(200, render(answer, question), media_type)
-
-
 def feast_json(answer: Answer, question: Question) -> bytes:
     """As Feast's server answers, with the release in the metadata; statuses add NO_CONSENT.
 
@@ -51,21 +47,22 @@ def feast_json(answer: Answer, question: Question) -> bytes:
     """
     count = len(answer.ids)
     names = [question.id_name, *answer.plan.answer_names(question.full_feature_names)]
-    known = {"statuses": ["PRESENT"] * count, "event_timestamps": [_NOTHING] * count}
+    all_present = ["PRESENT"] * count
+    known = {"statuses": all_present, "event_timestamps": [_NOTHING] * count}
     results: list[dict[str, Any]] = [{"values": answer.ids, **known}]
     for block in answer.blocks:
         times = [_rfc3339(micros) for micros in block.times.tolist()]
-        for name, values, statuses in zip(
-            block.plan.features, block.all_values(), block.statuses.T.tolist(), strict=True
-        ):
+        columns = block.statuses.T.tolist() if not block.complete else [None] * len(block.plan.features)
+        for name, values, statuses in zip(block.plan.features, block.all_values(), columns, strict=True):
             if block.kind(name) == "instant":
                 values = [None if v is None else v // 1_000_000 for v in values]
-            told = [STATUS_NAMES[status] for status in statuses]
+            told = all_present if statuses is None else [STATUS_NAMES[status] for status in statuses]
             results.append({"values": values, "statuses": told, "event_timestamps": times})
     metadata = {"feature_names": names, "release": answer.plan.release, "service": answer.plan.service}
     return to_json({"metadata": metadata, "results": results}, inf_nan_mode="strings", bytes_mode="base64")
 
 
+@lru_cache(maxsize=4096)
 def _rfc3339(micros: int) -> str:
     if not micros:
         return _NOTHING
