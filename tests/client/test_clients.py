@@ -15,9 +15,8 @@ from pipelines.client import DirectClient, FeatureClient, Features
 from pipelines.client.http import RetryBudget
 from pipelines.errors import FeatureRequestError
 from tests.online.online_home import ACTIVITY, AT, PICTURES, OnlineHome
-from tests.server.conftest import KEY, Serve, Served, home, redis_server, serve, served, settings, until
+from tests.server.conftest import KEY, Serve, Served
 
-__all__ = ["home", "redis_server", "serve", "served", "settings", "until"]
 IDS = ["nobody", "ann", "bob", "ann"]
 Ask = Callable[..., Features]
 

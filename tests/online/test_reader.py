@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -190,3 +192,19 @@ print(read_features(settings, "ann").value("user_activity", "views_7d"))
     command = [sys.executable, "-c", program, home.settings.model_dump_json()]
     done = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout.strip()) == (0, "3"), done.stderr
+
+
+def test_a_file_of_feasts_own_store_is_renewed_and_never_misread(tmp_path: Path) -> None:
+    settings = Settings(home=str(tmp_path / "home"))
+    home = OnlineHome(settings).furnish()
+    file = tmp_path / "home" / "feast" / "online.db"
+    file.unlink()
+    with closing(sqlite3.connect(file)) as stock, stock:
+        stock.execute('CREATE TABLE "mmfs_user_activity" (entity_key BLOB, feature_name TEXT, value BLOB)')
+    with pytest.raises(OnlineStoreNotReadyError, match="written by an earlier version; run: mmfs apply, then mmfs mat"):
+        OnlineReader(settings).read(["ann"])
+    home.furnish()
+    assert values(OnlineReader(settings).read(["ann"]), ACTIVITY, "views_7d") == [3]
+    with closing(sqlite3.connect(file)) as renewed:
+        tables = {name for (name,) in renewed.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    assert tables == {"rows", "about"}
