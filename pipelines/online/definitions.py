@@ -143,19 +143,23 @@ class Definitions:
         try:
             pin = read_pin(settings)
             feast.refresh_registry()
-            views = {view.name: ViewPlan.of(view) for view in feast.list_batch_feature_views()}
+            found = feast.list_batch_feature_views()
             services = feast.list_feature_services()
         except (OSError, DecodeError, FeastError, SQLAlchemyError) as error:
             raise RegistryUnreadableError(f"Feast's registry cannot be read ({error}); run: mmfs apply") from error
+        # Views of several entities or of none are left to Feast, as are services of them or of on-demand views.
+        views = {view.name: ViewPlan.of(view) for view in found if len(view.join_keys) == 1}
         consent = views.get(USER_CONSENT.name)
         plans = {}
         for service in services:
-            chosen = tuple(
-                replace(views[p.name], label=p.name_to_use(), features=tuple(f.name for f in p.features))
-                for p in service.feature_view_projections
-            )
-            purpose = service.tags.get("purpose", "none")
-            plans[service.name] = _plan(chosen, consent, service.tags.get("use"), service.tags.get("release"), purpose)
+            projections = service.feature_view_projections
+            if len({views[p.name].join_key if p.name in views else p.name for p in projections}) == 1:
+                chosen = tuple(
+                    replace(views[p.name], label=p.name_to_use(), features=tuple(f.name for f in p.features))
+                    for p in projections
+                )
+                use, release = service.tags.get("use"), service.tags.get("release")
+                plans[service.name] = _plan(chosen, consent, use, release, service.tags.get("purpose", "none"))
         return cls(views.values(), plans, pin, generation)
 
     def service(self, name: str, release: str | None = None) -> ReadPlan:

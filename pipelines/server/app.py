@@ -108,8 +108,8 @@ class Application:
                 return told(answer)
         except PipelineError as error:
             raise fault(error) from error
-        self._metrics.in_flight.set(self._work.in_flight + 1)
-        return await self._work.run(lambda: told(reader.read(question.ids, service, **asked)))
+        with self._metrics.in_flight.track_inprogress():
+            return await self._work.run(lambda: told(reader.read(question.ids, service, **asked)))
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes:
         """The request's body. Raises RequestError where it is too large, too slow or breaks off."""

@@ -28,7 +28,10 @@ class Metrics:
         self._ids = Counter("mmfs_ids", "Ids asked for.", ["service"], registry=registry)
         self._features = Counter("mmfs_features", "Features answered.", ["service", "status"], registry=registry)
         self.in_flight = Gauge(
-            "mmfs_requests_in_flight", "Requests being answered.", registry=registry, multiprocess_mode="livesum"
+            "mmfs_requests_in_flight",
+            "Requests being answered in threads.",
+            registry=registry,
+            multiprocess_mode="livesum",
         )
         self._registry = registry
         self._shared = shared
