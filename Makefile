@@ -30,8 +30,8 @@ $(STAMP): requirements.lock pyproject.toml pipelines/environment/venv.sh pipelin
 demo: setup ## The whole way on the sample shop, below .cache/demo
 	@$(VENV)/bin/mmfs demo
 
-test: setup ## All tests; more arguments: make test ARGS="-k delta"
-	@$(PYTHON) -m pytest -q $(ARGS)
+test: setup ## All tests, in two processes; more arguments: make test ARGS="-k delta"
+	@$(PYTHON) -m pytest -q -n 2 --dist loadfile $(ARGS)
 
 lint: setup ## ruff and mypy
 	@$(VENV)/bin/ruff check .
@@ -48,7 +48,7 @@ bench-online: setup ## Online reads and HTTP against stock Feast and the Redis f
 	@$(PYTHON) -m benchmarks online
 
 soak: setup ## The long tests: endurance, and many more random examples
-	@MMFS_SOAK=1 $(PYTHON) -m pytest -q -m soak $(ARGS)
+	@MMFS_SOAK=1 $(PYTHON) -m pytest -q -n 2 --dist loadfile -m soak $(ARGS)
 
 lock: ## Choose package versions anew (needs uv)
 	uv pip compile pyproject.toml --extra dev --generate-hashes --no-emit-index-url --no-header \

@@ -25,8 +25,9 @@ from rich.console import Console
 from rich.table import Table as Printed
 from scipy import sparse
 
-from pipelines.features.interest_rows import list_array
+from pipelines.features.interest_rows import PUBLISHED_VALUES, list_array
 from pipelines.features.interests import interests
+from pipelines.features.published import places_in_files, with_values
 from pipelines.features.steps import ALWAYS, NEVER, bases, published_rows, step_weights
 from pipelines.features.vectors import VectorMatrix, vectors_of
 from pipelines.governance.progress import Batch
@@ -174,9 +175,10 @@ def _increment(spark: SparkSession, folder: Path, share: float) -> None:
     members = users.select("*", F.col("user_id").alias("subject_id")).withColumns(
         {"linked_from": F.lit(ALWAYS), "linked_until": F.lit(NEVER), "link_known_at": F.lit(None).cast("timestamp")}
     )
-    history = spark.read.parquet(str(folder / "published"))
+    place = str(folder / "published")
+    history = places_in_files(spark.read.parquet(place))
     last = bases(history, users)
-    published = published_rows(history, users, last, PURPOSES)
+    published = with_values(published_rows(history, users, last, PURPOSES), place, PUBLISHED_VALUES)
     weights = step_weights(tiles, members, None, last, PURPOSES)
     rows = interests(weights, published, _matrix(spark, folder, tiles), BATCH)
     rows.write.mode("overwrite").parquet(str(folder / "increment"))

@@ -32,7 +32,7 @@ from py4j.protocol import Py4JJavaError
 from rich.console import Console
 from rich.table import Table
 
-from pipelines.delta_log import read_snapshot
+from pipelines.point_in_time.delta_log import read_snapshot
 from pipelines.serving.delta_source import DeltaSource
 from pipelines.settings import load_settings
 from pipelines.spark import spark_session

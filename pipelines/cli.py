@@ -34,6 +34,7 @@ History = Annotated[
     bool,
     typer.Option("--history", help="The drop is an import of history: its rows count as known at their own time."),
 ]
+DEFAULT_SERVICE = "recommendation"
 Service = Annotated[
     str, typer.Option("--service", "-s", help="Feature service; a bare name means the default release.")
 ]
@@ -80,7 +81,7 @@ def encode(home: Home = None, as_of: AsOf = None) -> None:
 @app.command()
 def features(
     user_id: Annotated[str, typer.Argument(help="The shop's user id, or a device's with --device.")],
-    service: Service = "recommendation",
+    service: Service = DEFAULT_SERVICE,
     device: Annotated[bool, typer.Option("--device", help="The id is an anonymous device's.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable, vectors whole.")] = False,
     home: Home = None,
@@ -143,7 +144,14 @@ def serve(
 def training_set(
     entities: Annotated[Path, typer.Argument(help="Parquet or CSV with user_id, event_timestamp and labels.")],
     out: Annotated[Path, typer.Argument(help="Parquet or CSV to write; a manifest is written beside it.")],
-    service: Service = "recommendation",
+    service: Annotated[
+        str | None,
+        typer.Option(
+            "--service",
+            "-s",
+            help=f"Feature service; a bare name means the default release. Default: {DEFAULT_SERVICE}.",
+        ),
+    ] = None,
     replay: Annotated[
         Path | None,
         typer.Option(help="Manifest of an earlier set: make that again, bit for bit."),
@@ -162,6 +170,8 @@ def training_set(
     from pipelines.run import new_run, table_store
     from pipelines.training.entities import require_entities
 
+    if replay and service:
+        raise SettingsError("a replay takes the service of its manifest; leave --service out")
     require_entities(entities)
     settings = _settings(home)
     with table_store(settings, "mmfs training-set") as store:
@@ -173,7 +183,10 @@ def training_set(
         if check_leakage:
             require_parquet(out)
         run = new_run(settings, _instant(as_of))
-        made = make_again(store, run, entities, replay, out) if replay else pull(store, run, entities, service, out)
+        if replay:
+            made = make_again(store, run, entities, replay, out)
+        else:
+            made = pull(store, run, entities, service or DEFAULT_SERVICE, out)
         console.print(str(made), soft_wrap=True, highlight=False)
         if check_leakage:
             report = derive_again(store, made)

@@ -77,6 +77,9 @@ SMALL_TABLES = {
     "spark.sql.adaptive.enabled": "false",
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    # A second pass over the log after each commit, for the sums that let a long log be read faster.
+    "spark.databricks.delta.writeChecksumFile.enabled": "false",
+    "spark.databricks.delta.snapshotPartitions": "1",
 }
 
 
@@ -160,6 +163,10 @@ def _local_configuration(settings: SessionSettings) -> dict[str, str]:
         # Spark's 200 and Delta's 50 are made for clusters; here each partition is a task to start.
         "spark.sql.shuffle.partitions": str(max(settings.cores, 2)),
         "spark.databricks.delta.snapshotPartitions": "2",
+        # The line of Python behind every single column expression, asked of the JVM four times over: half of the time
+        # of planning a query over a wide table.
+        "spark.python.sql.dataFrameDebugging.enabled": "false",
+        "spark.sql.dataFrameQueryContext.enabled": "false",
         # Checks and plan texts that nobody reads here, made for every query.
         "spark.sql.lightweightPlanChangeValidation": "false",
         "spark.sql.maxPlanStringLength": "100",

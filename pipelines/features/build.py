@@ -51,13 +51,15 @@ def _build(store: TableStore, batch: Batch, release: Release | None, report: Ste
             report.add(table, "rows_written", rows)
         report.add(part, "seconds", time.perf_counter() - started)
 
-    timed(USER_DAILY.name, lambda: build_daily(store, days))
-    build_scalar_histories(store, batch, days, users, timed)
-    if release is not None:
-        build_vector_histories(store, batch, release, days, users, timed)
-    report.add(None, "users_touched", users.count())
-    days.unpersist()
-    users.unpersist()
+    try:
+        timed(USER_DAILY.name, lambda: build_daily(store, days))
+        build_scalar_histories(store, batch, days, users, timed)
+        if release is not None:
+            build_vector_histories(store, batch, release, days, users, timed)
+        report.add(None, "users_touched", users.count())
+    finally:
+        days.unpersist()
+        users.unpersist()
 
 
 Timed = Callable[[str, Callable[[], "int | dict[str, int]"]], None]
@@ -66,8 +68,10 @@ Timed = Callable[[str, Callable[[], "int | dict[str, int]"]], None]
 def build_scalar_histories(store: TableStore, batch: Batch, days: DataFrame, users: DataFrame, timed: Timed) -> None:
     """Histories of counts and amounts: of users with something new, and of those whose windows expired."""
     due = users_due(store, batch, users).persist()
-    timed("scalars", lambda: build_scalars(store, batch, due))
-    due.unpersist()
+    try:
+        timed("scalars", lambda: build_scalars(store, batch, due))
+    finally:
+        due.unpersist()
     timed(USER_RECENT_PRODUCTS.name, lambda: build_recent_products(store, batch, users))
     timed(PRODUCT_ACTIVITY.name, lambda: build_product_activity(store, batch, days))
 

@@ -25,11 +25,14 @@ from pyspark.sql import functions as F
 from pipelines.delta import TableStore
 from pipelines.features.arrivals import with_late_vectors
 from pipelines.features.fused_rows import fused_rows
-from pipelines.features.interests import MODALITIES, append_rows, of_encoder
+from pipelines.features.interest_rows import VECTOR
+from pipelines.features.interests import MODALITIES, append_rows
+from pipelines.features.published import published, with_values
 from pipelines.features.steps import bases, published_rows
 from pipelines.features.whole_groups import whole_groups
 from pipelines.governance.progress import Batch
 from pipelines.identity.tombstones import without_erased
+from pipelines.point_in_time.history_files import FileColumn
 from pipelines.releases.manifest import Release
 from pipelines.tables.features import USER_FUSED
 from pipelines.tables.sources import TOMBSTONES
@@ -37,6 +40,8 @@ from pipelines.tables.sources import TOMBSTONES
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+# Interests count however old they are.
+_BEGINNING = dt.datetime(1, 1, 1, tzinfo=dt.UTC)
 _SCHEMA = (
     "user_id string, purpose string, vector array<float>, modalities_observed array<string>, "
     "event_timestamp timestamp, created_at timestamp"
@@ -70,12 +75,13 @@ def _inputs(store: TableStore, release: Release, dirty: DataFrame) -> DataFrame 
     for number, table in enumerate((*MODALITIES.values(), USER_FUSED)):
         if not store.exists(table):
             continue
-        history = of_encoder(store.read(table), release.encoder_for(table.depends_on or ""))
+        encoder = release.encoder_for(table.depends_on or "")
+        vector = FileColumn("vector", "vector" if table is USER_FUSED else "mean_30d", VECTOR)
+        history = published(store, table, encoder, _BEGINNING, [vector])
         rows = published_rows(history, dirty, bases(history, dirty), USER_FUSED.purposes)
-        vector = F.col("vector" if table is USER_FUSED else "mean_30d").alias("vector")
+        rows = with_values(rows.where("not is_base") if table is USER_FUSED else rows, store.location(table), [vector])
         source = F.lit(number).alias("source")
-        chosen = rows.where("not is_base") if table is USER_FUSED else rows
-        frames.append(chosen.select("user_id", "purpose", "day", source, "created_at", "is_base", vector))
+        frames.append(rows.select("user_id", "purpose", "day", source, "created_at", "is_base", "vector"))
     return reduce(lambda a, b: a.unionByName(b), frames) if frames else None
 
 

@@ -10,11 +10,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.features.kernel import Bools, Entries, Floats, Ints, Vectors, decayed_means, run_starts, running_maximum
+from pipelines.point_in_time.history_files import FileColumn
 from pipelines.tables.definitions import HALF_LIVES_DAYS, TILE_WEIGHTS
 
 _ONLY_OLD = ("created_at", "is_base")
 DAY_MICROSECONDS = 86_400_000_000
 TIMESTAMP = pa.timestamp("us", tz="UTC")
+VECTOR = pa.list_(pa.float32())
 # A recomputed value that differs by less is the same value, rounded on another way.
 TOLERANCE = 1e-6
 
@@ -38,13 +40,12 @@ class Timeline:
 
 
 # A published row: when it was created, whether the recursion starts from it, and its values.
+PUBLISHED_VALUES = (
+    *(FileColumn(f"mean_{h}d", f"mean_{h}d", VECTOR) for h in HALF_LIVES_DAYS),
+    *(FileColumn(f"weight_{h}d", f"weight_{h}d", pa.float64()) for h in HALF_LIVES_DAYS),
+)
 PUBLISHED = pa.struct(
-    [
-        ("created_at", TIMESTAMP),
-        ("is_base", pa.bool_()),
-        *((f"mean_{h}d", pa.list_(pa.float32())) for h in HALF_LIVES_DAYS),
-        *((f"weight_{h}d", pa.float64()) for h in HALF_LIVES_DAYS),
-    ]
+    [("created_at", TIMESTAMP), ("is_base", pa.bool_()), *((v.name, v.type) for v in PUBLISHED_VALUES)]
 )
 
 

@@ -16,8 +16,9 @@ from pyspark.sql import functions as F
 
 from pipelines.delta import TableStore
 from pipelines.features.arrivals import with_late_vectors
-from pipelines.features.interest_rows import PUBLISHED, in_step_order, interest_rows
+from pipelines.features.interest_rows import PUBLISHED, PUBLISHED_VALUES, in_step_order, interest_rows
 from pipelines.features.medoids import recent_actions, with_medoids
+from pipelines.features.published import published, with_values
 from pipelines.features.steps import (
     BASE_DAYS,
     bases,
@@ -102,35 +103,33 @@ def _build_table(store: TableStore, batch: Batch, release: Release, modality: st
     matrix = vectors_of(store.read(EMBEDDINGS), modality, encoder, needed)
     if matrix is None:
         return 0
-    last = published = None
+    last = old = None
     if store.exists(table):
-        horizon = dt.datetime.combine(who.first_day - dt.timedelta(days=BASE_DAYS), dt.time())
-        recent = of_encoder(store.read(table), encoder).where(F.col("event_timestamp") > F.lit(horizon))
-        last = bases(recent, who.dirty)
-        published = published_rows(recent, who.dirty, last, table.purposes)
+        horizon = dt.datetime.combine(who.first_day - dt.timedelta(days=BASE_DAYS), dt.time(), dt.UTC)
+        rows = published(store, table, encoder, horizon, PUBLISHED_VALUES)
+        last = bases(rows, who.dirty)
+        old = published_rows(rows, who.dirty, last, table.purposes)
+        old = with_values(old, store.location(table), PUBLISHED_VALUES)
     weights = step_weights(tiles, who.members, who.changes, last, table.purposes)
     actions = None
     if "medoid_product_ids" in table.column_names:
         actions = recent_actions(store, who.members, table, modality, last_whole_day(batch.as_of))
-    rows = interests(weights, published, matrix, batch, actions)
+    rows = interests(weights, old, matrix, batch, actions)
     rows = rows.withColumns({"encoder": F.lit(encoder[0]), "encoder_version": F.lit(encoder[1])})
     return append_rows(store, rows, table, batch)
 
 
-def of_encoder(history: DataFrame, encoder: tuple[str, str]) -> DataFrame:
-    """The rows of a history that stand on an encoder version."""
-    return history.where((F.col("encoder") == encoder[0]) & (F.col("encoder_version") == encoder[1]))
-
-
 def append_rows(store: TableStore, rows: DataFrame, table: Table, batch: Batch) -> int:
     """Append a batch's rows to a history, once; returns how many rows its commit wrote, 0 where it was made before."""
-    before = store.ensure(table).history(1).collect()[0]["version"]
+    before = store.version(table)
     missing = {c.name: F.lit(None).cast(c.type) for c in table.columns if c.name not in rows.columns}
     # Those that the caller leaves out are written as null, except the wall clock.
     missing["written_at"] = F.current_timestamp()
     store.append_once(rows.withColumns(missing), table, f"{batch.batch_id}/{table.name}")
+    if store.version(table) == before:
+        return 0
     commit = store.ensure(table).history(1).collect()[0]
-    return int(commit["operationMetrics"].get("numOutputRows", 0)) if commit["version"] > before else 0
+    return int(commit["operationMetrics"].get("numOutputRows", 0))
 
 
 def interests(

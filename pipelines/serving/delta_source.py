@@ -17,7 +17,7 @@ from feast.protos.feast.core.DataSource_pb2 import DataSource as DataSourceProto
 from feast.repo_config import RepoConfig
 from feast.type_map import pa_to_feast_value_type
 
-from pipelines.delta_log import newest_version, read_snapshot
+from pipelines.point_in_time.delta_log import newest_version, read_snapshot
 from pipelines.tables.arrow_types import arrow_schema
 from pipelines.tables.features import HISTORIES, USER_CONSENT
 from pipelines.tables.schema import CREATED_AT, EVENT_TIMESTAMP, WRITTEN_AT, Table

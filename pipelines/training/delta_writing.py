@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 from feast.errors import SavedDatasetLocationAlreadyExists
 
-from pipelines.delta_log import newest_version
-from pipelines.training.instants import utc_micros
+from pipelines.point_in_time.delta_log import newest_version
+from pipelines.point_in_time.instants import utc_micros
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

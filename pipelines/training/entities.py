@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 
 from pipelines.errors import EntityFrameError
 from pipelines.identity.subject_keys import USER, subject_key
+from pipelines.point_in_time.instants import instants_of_text, utc_micros
 from pipelines.settings import Settings
-from pipelines.training.instants import instants_of_text, utc_micros
 
 TIMESTAMP = "event_timestamp"
 # Ids as text: a CSV's "007" is not 7.

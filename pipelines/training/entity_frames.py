@@ -10,7 +10,7 @@ import pyarrow as pa
 from feast.errors import EntityTimestampInferenceException, FeastEntityDFMissingColumnsError
 
 from pipelines.errors import EntityFrameError
-from pipelines.training.instants import UTC_MICROS, instants_of_text
+from pipelines.point_in_time.instants import UTC_MICROS, instants_of_text
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -10,8 +10,8 @@ from feast.data_source import DataSource
 from feast.feature_view import DUMMY_ENTITY_ID
 
 from pipelines.errors import FeatureViewError
+from pipelines.point_in_time.history_plan import HistoryView
 from pipelines.serving.delta_source import DeltaSource
-from pipelines.training.history_plan import HistoryView
 
 
 def delta_source_of(view: FeatureView) -> DeltaSource:

@@ -15,9 +15,9 @@ from pyspark.sql import functions as F
 
 from pipelines.delta import TableStore
 from pipelines.errors import EntityFrameError
+from pipelines.point_in_time.history_plan import NO_TABLE
 from pipelines.serving.delta_source import FEATURE_TABLES
 from pipelines.training.entities import TIMESTAMP
-from pipelines.training.history_plan import NO_TABLE
 from pipelines.training.manifest import Manifest, ViewPart
 from pipelines.training.training_set import TrainingSet
 

@@ -11,12 +11,12 @@ from feast import FeatureService, FeatureView
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipelines.errors import ReplayRefusedError
+from pipelines.point_in_time.history_plan import HistoryView
 from pipelines.serving.delta_source import FEATURE_TABLES
 from pipelines.settings import Settings
 from pipelines.tables.arrow_types import arrow_schema
 from pipelines.tables.schema import CREATED_AT, EVENT_TIMESTAMP
 from pipelines.training.feature_views import delta_source_of
-from pipelines.training.history_plan import HistoryView
 
 FORMAT = 1
 

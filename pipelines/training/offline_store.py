@@ -23,6 +23,7 @@ from feast.repo_config import FeastConfigBaseModel, RepoConfig
 from feast.utils import _get_requested_feature_views_to_features_dict, _get_requested_on_demand_feature_views
 
 from pipelines.errors import FeatureViewError, SettingsError
+from pipelines.point_in_time.latest_rows import all_rows, latest_rows
 from pipelines.training.delta_writing import append_rows, spark_frame
 from pipelines.training.entity_frames import (
     EntityRows,
@@ -33,7 +34,6 @@ from pipelines.training.entity_frames import (
 )
 from pipelines.training.feast_destinations import DeltaLoggingDestination
 from pipelines.training.feature_views import history_view, join_keys, require_delta
-from pipelines.training.latest_rows import all_rows, latest_rows
 from pipelines.training.retrieval import Retrieval, spark_of_feast
 
 

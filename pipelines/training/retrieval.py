@@ -17,16 +17,16 @@ from feast.feature_view import DUMMY_ENTITY_ID, DUMMY_ENTITY_VAL
 from feast.infra.offline_stores.offline_store import RetrievalMetadata
 from feast.utils import compute_non_entity_date_range
 
+from pipelines.point_in_time.engines import Engine, LocalEngine, SparkEngine
+from pipelines.point_in_time.history_plan import History, HistoryView
+from pipelines.point_in_time.instants import UTC_MICROS, utc_micros
+from pipelines.point_in_time.join import Joined, joined_slices
+from pipelines.point_in_time.latest_rows import latest_rows
+from pipelines.point_in_time.spark_copies import opened_histories
 from pipelines.settings import load_settings
-from pipelines.training.engines import Engine, LocalEngine, SparkEngine
 from pipelines.training.entity_frames import TIMESTAMP
 from pipelines.training.feature_views import require_delta
-from pipelines.training.history_plan import History, HistoryView
-from pipelines.training.instants import UTC_MICROS, utc_micros
-from pipelines.training.join import Joined, joined_slices
-from pipelines.training.latest_rows import latest_rows
 from pipelines.training.retrieval_job import DeltaRetrievalJob
-from pipelines.training.spark_copies import opened_histories
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -13,8 +13,8 @@ from feast.infra.offline_stores.offline_store import RetrievalJob, RetrievalMeta
 from feast.on_demand_feature_view import OnDemandFeatureView
 from feast.saved_dataset import SavedDatasetStorage
 
-from pipelines.delta_log import open_filesystem
 from pipelines.errors import SettingsError
+from pipelines.point_in_time.delta_log import open_filesystem
 from pipelines.training.delta_writing import replace_table, spark_frame
 from pipelines.training.feast_destinations import SavedDatasetDeltaStorage
 

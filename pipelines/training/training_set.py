@@ -14,10 +14,10 @@ import pyarrow.compute as pc
 from pipelines.delta import TableStore
 from pipelines.errors import ReplayRefusedError, TableError
 from pipelines.governance.runs import Run
+from pipelines.point_in_time.join import Joined
 from pipelines.serving.repo import feature_store, find_service
 from pipelines.training.entities import TIMESTAMP, EntityFrame, read_entities, require_entities, require_format
 from pipelines.training.feature_views import join_keys
-from pipelines.training.join import Joined
 from pipelines.training.manifest import Manifest, ViewPart, encoders_of, read_manifest, with_versions
 from pipelines.training.offline_store import retrieval_of
 from pipelines.training.withheld import Withheld, withheld, withheld_then

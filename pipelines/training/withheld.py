@@ -11,11 +11,11 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from pipelines.delta import TableStore
-from pipelines.delta_log import open_filesystem, read_snapshot
 from pipelines.errors import ReplayRefusedError, VersionGoneError
 from pipelines.frames import frame_of
 from pipelines.governance.runs import Run
 from pipelines.identity.tombstones import without_erased
+from pipelines.point_in_time.delta_log import open_filesystem, read_snapshot
 from pipelines.serving.consent_view import purposes_in_force
 from pipelines.tables.schema import Table
 from pipelines.tables.sources import CONSENTS, IDENTITIES, TOMBSTONES

@@ -15,7 +15,7 @@ from feast.types import Array, Float32, Float64, Int64, String
 
 from pipelines.serving.delta_source import DeltaSource
 from pipelines.training.feast_destinations import DeltaLoggingDestination
-from tests.training.delta_by_hand import commit, history
+from tests.point_in_time.delta_by_hand import commit, history
 
 DAY = datetime(2026, 3, 10, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -23,8 +23,8 @@ from feast.errors import (
 from feast.feature_logging import LOG_TIMESTAMP_FIELD
 from feast.infra.offline_stores.file_source import FileSource
 
-from pipelines.delta_log import read_snapshot
 from pipelines.errors import EntityFrameError, FeatureViewError
+from pipelines.point_in_time.delta_log import read_snapshot
 from pipelines.serving.delta_source import DeltaSource
 from pipelines.settings import PROJECT_ROOT
 from pipelines.training.feast_destinations import SavedDatasetDeltaStorage

@@ -115,7 +115,11 @@ def test_the_command_makes_checks_and_makes_again(
     assert code == 0, said
     assert "all as in the training set" in said
     again = tmp_path / "again.parquet"
-    code, said = mmfs(again, "--replay", tmp_path / "train.parquet.manifest.json")
+    manifest = tmp_path / "train.parquet.manifest.json"
+    code, said = mmfs(again, "--service", "risk", "--replay", manifest)
+    assert code == 1
+    assert "leave --service out" in said
+    code, said = mmfs(again, "--replay", manifest)
     assert code == 0, said
     assert again.read_bytes() == (tmp_path / "train.parquet").read_bytes()
     assert not (tmp_path / "train.csv").exists()

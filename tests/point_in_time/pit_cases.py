@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
 
-from tests.training.pit_oracle import HistoryRow, Key
+from tests.point_in_time.pit_oracle import HistoryRow, Key
 
 # Around the hours in which clocks are put forward in Berlin and back in New York: UTC knows neither.
 START = datetime(2026, 3, 28, 23, tzinfo=UTC)

@@ -11,10 +11,10 @@ from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 
 from pipelines.errors import EntityFrameError
-from pipelines.training.entity_keys import KeyIndex, cast_key
-from pipelines.training.slots import NONE, BestRows, Ints, Slots
-from tests.training.pit_cases import Case, cases
-from tests.training.pit_oracle import Key, known_values
+from pipelines.point_in_time.entity_keys import KeyIndex, cast_key
+from pipelines.point_in_time.slots import NONE, BestRows, Ints, Slots
+from tests.point_in_time.pit_cases import Case, cases
+from tests.point_in_time.pit_oracle import Key, known_values
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.errors import EntityFrameError
-from pipelines.training.slots import Ints
+from pipelines.point_in_time.slots import Ints
 
 Column: TypeAlias = "pa.Array | pa.ChunkedArray"
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.training.slots import NONE, Ints
+from pipelines.point_in_time.slots import NONE, Ints
 
 UTC_MICROS = pa.timestamp("us", tz="UTC")
 

@@ -16,11 +16,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
-from pipelines.deletion_vectors import deleted_rows
-from pipelines.delta_log import open_filesystem
 from pipelines.errors import VersionGoneError
-from pipelines.training.slots import Ints
-from pipelines.training.vector_pages import NotPlainError, VectorPages, holds_vectors
+from pipelines.point_in_time.deletion_vectors import deleted_rows
+from pipelines.point_in_time.delta_log import open_filesystem
+from pipelines.point_in_time.slots import Ints
+from pipelines.point_in_time.vector_pages import NotPlainError, VectorPages, holds_vectors
 
 # Rows decoded at once: enough for numpy to be quick, little enough to bound memory.
 _ROWS_AT_ONCE = 4_000_000

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import pyarrow.parquet as pq
 from pyarrow import fs
 
-from pipelines.delta_log import DataFile, open_filesystem
 from pipelines.errors import UnsupportedTableError
-from pipelines.training.history_files import FileColumn
-from pipelines.training.history_plan import History, HistoryView, open_history
+from pipelines.point_in_time.delta_log import DataFile, open_filesystem
+from pipelines.point_in_time.history_files import FileColumn
+from pipelines.point_in_time.history_plan import History, HistoryView, open_history
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

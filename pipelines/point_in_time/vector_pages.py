@@ -19,8 +19,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pipelines.training.slots import Ints
-from pipelines.training.thrift import read_struct
+from pipelines.point_in_time.slots import Ints
+from pipelines.point_in_time.thrift import read_struct
 
 Levels: TypeAlias = NDArray[np.uint8]
 

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from pipelines.errors import TableNotFoundError, UnsupportedTableError, VersionGoneError
-from pipelines.training.engines import Engine, LocalEngine, SparkEngine
-from pipelines.training.history_plan import HistoryView, open_history
-from pipelines.training.join import Joined, joined_slices, point_in_time_join
+from pipelines.point_in_time.engines import Engine, LocalEngine, SparkEngine
+from pipelines.point_in_time.history_plan import HistoryView, open_history
+from pipelines.point_in_time.join import Joined, joined_slices, point_in_time_join
 from pipelines.training.offline_store import DeltaOfflineStoreConfig, retrieval_of
-from tests.training.delta_by_hand import commit, history
-from tests.training.pit_cases import TTLS, Case, cases
-from tests.training.pit_oracle import known_values
+from tests.point_in_time.delta_by_hand import commit, history
+from tests.point_in_time.pit_cases import TTLS, Case, cases
+from tests.point_in_time.pit_oracle import known_values
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

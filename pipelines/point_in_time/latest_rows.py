@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 import numpy as np
 import pyarrow as pa
 
-from pipelines.training.engines import Engine
-from pipelines.training.entity_keys import KeyIndex
-from pipelines.training.history_files import FileColumn, HistoryFile, Range, read_rows, take_rows
-from pipelines.training.history_plan import History, all_files, files_of_places, places_in
-from pipelines.training.instants import as_integers, event_and_created
-from pipelines.training.join import grouped
-from pipelines.training.slots import NONE, Ints
+from pipelines.point_in_time.engines import Engine
+from pipelines.point_in_time.entity_keys import KeyIndex
+from pipelines.point_in_time.history_files import FileColumn, HistoryFile, Range, read_rows, take_rows
+from pipelines.point_in_time.history_plan import History, all_files, files_of_places, places_in
+from pipelines.point_in_time.instants import as_integers, event_and_created
+from pipelines.point_in_time.join import grouped
+from pipelines.point_in_time.slots import NONE, Ints
 
 _EVENT, _CREATED, _PLACE = "\0event", "\0created", "\0place"
 

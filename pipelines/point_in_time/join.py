@@ -13,18 +13,18 @@ import numpy as np
 import pyarrow as pa
 
 from pipelines.errors import EntityFrameError
-from pipelines.training.engines import Engine
-from pipelines.training.entity_keys import KeyIndex, cast_key
-from pipelines.training.history_files import FileColumn, HistoryFile, Range, read_rows, take_rows
-from pipelines.training.history_plan import (
+from pipelines.point_in_time.engines import Engine
+from pipelines.point_in_time.entity_keys import KeyIndex, cast_key
+from pipelines.point_in_time.history_files import FileColumn, HistoryFile, Range, read_rows, take_rows
+from pipelines.point_in_time.history_plan import (
     History,
     bounds_of,
     files_of_places,
     files_that_matter,
     places_in,
 )
-from pipelines.training.instants import as_integers, event_and_created
-from pipelines.training.slots import NONE, BestRows, Ints, Offers, Slots
+from pipelines.point_in_time.instants import as_integers, event_and_created
+from pipelines.point_in_time.slots import NONE, BestRows, Ints, Offers, Slots
 
 _BATCH_ROWS = 65_536
 

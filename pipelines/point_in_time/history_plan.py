@@ -11,12 +11,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.delta_log import DataFile, Snapshot, read_snapshot
 from pipelines.errors import TableNotFoundError, UnsupportedTableError
-from pipelines.training.entity_keys import KeyIndex
-from pipelines.training.history_files import FileColumn, HistoryFile, Range, overlap
-from pipelines.training.instants import micros_of
-from pipelines.training.slots import Ints, Slots
+from pipelines.point_in_time.delta_log import DataFile, Snapshot, read_snapshot
+from pipelines.point_in_time.entity_keys import KeyIndex
+from pipelines.point_in_time.history_files import FileColumn, HistoryFile, Range, overlap
+from pipelines.point_in_time.instants import micros_of
+from pipelines.point_in_time.slots import Ints, Slots
 
 # A file is read in shares of about this size, so that one large file keeps several processes busy.
 SHARE_BYTES = 64 * 2**20

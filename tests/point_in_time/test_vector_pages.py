@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.training.vector_pages import NotPlainError, VectorPages
+from pipelines.point_in_time.vector_pages import NotPlainError, VectorPages
 
 ROWS = 3_000
 
