@@ -14,7 +14,7 @@ from feast.types import Array, Bool, Float32, Float64, Int32, Int64, String, Uni
 
 from pipelines.online.store import PackedOnlineStore
 from pipelines.serving.delta_source import DeltaSource
-from tests.training.delta_by_hand import commit, history
+from tests.point_in_time.delta_by_hand import commit, history
 
 DAY = datetime(2026, 3, 10, tzinfo=UTC)
 HOUR = timedelta(hours=1)
