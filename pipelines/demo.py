@@ -171,6 +171,7 @@ def _show_release(stage: _Stage) -> None:
 def _show_next(stage: _Stage, shop: Path, user: str) -> None:
     home = stage.settings.home
     commands = (
+        f"mmfs evaluate {shop}-truth --home {home}        # what of the shop's planted truth the features hold",
         f"mmfs features {user} --service marketing --json --home {home}",
         f"mmfs training-set {stage.folder / 'labels.parquet'} out.parquet --service recommendation --home {home}",
         f"mlflow ui --backend-store-uri sqlite:///{home}/mlflow/mlflow.db",

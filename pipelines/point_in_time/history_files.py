@@ -105,18 +105,18 @@ def _taken(
     file: HistoryFile,
     rows: Ints,
 ) -> tuple[pa.Table, int]:
-    """Some rows of a row group, and the bytes their columns take in the file."""
+    """Some rows of a row group, and the bytes read of the file."""
     found: dict[str, pa.ChunkedArray] = {}
+    before = vectors.bytes_read
     for column in columns:
         if holds_vectors(column.type) and column.physical in parquet.schema_arrow.names:
             with suppress(NotPlainError):
                 lists = vectors.take(group, column.physical, rows)
                 found[column.name] = pa.chunked_array([lists]).cast(column.type)
-    table, _ = _read(parquet, [group], [c for c in columns if c.name not in found], file)
+    table, size = _read(parquet, [group], [c for c in columns if c.name not in found], file)
     table = table.take(pa.array(rows))
     arrays = [found[c.name] if c.name in found else table.column(c.name) for c in columns]
-    size = _size(parquet, [group], {c.physical for c in columns})
-    return pa.table(arrays, names=[c.name for c in columns]), size
+    return pa.table(arrays, names=[c.name for c in columns]), size + vectors.bytes_read - before
 
 
 def _source(file: HistoryFile) -> pa.NativeFile:

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from pipelines.point_in_time.page_index import PageIndex
 from pipelines.point_in_time.slots import Ints
 from pipelines.point_in_time.thrift import read_struct
 
@@ -55,6 +56,31 @@ class _Runs:
     levels: Levels
 
 
+class _Longest:
+    """Of repetition levels that begin alike, the longest that were decoded: other files of a process begin alike too.
+
+    Threads may lose each other's; they then decode once more.
+    """
+
+    _BEGINNING, _KEPT = 16, 32
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, _Runs] = {}
+
+    def decoded(self, content: bytes, count: int) -> _Runs:
+        beginning = content[: self._BEGINNING]
+        known = self._known.get(beginning)
+        runs = _decoded(content, 1, count, known)
+        if known is None or len(content) > len(known.content):
+            if len(self._known) >= self._KEPT:
+                self._known.clear()
+            self._known[beginning] = runs
+        return runs
+
+
+_LONGEST = _Longest()
+
+
 class NotPlainError(Exception):
     """A column chunk is stored in a way that only Arrow reads: nested deeper, with nulls within, or encoded."""
 
@@ -71,8 +97,9 @@ class VectorPages:
         self._parquet = parquet
         self._source = source
         self._leaves = {parquet.schema.column(i).path.partition(".")[0]: i for i in range(len(parquet.schema))}
+        self._index = PageIndex(source)
         self._shapes: dict[tuple[bytes, int, int], _Shape] = {}
-        self._longest = _Runs(b"", [], [], np.empty(0, np.uint8))
+        self.bytes_read = 0
 
     def take(self, group: int, name: str, rows: Ints) -> pa.Array:
         """The lists of the given rows (ascending) of a row group. Raises NotPlainError: read it with Arrow."""
@@ -85,46 +112,69 @@ class VectorPages:
         if not holds_vectors(field.type):
             raise NotPlainError(name)
         dtype = _NUMBERS[field.type.value_type]
-        taken, lengths, first = [np.empty(0, dtype)], [np.empty(0, np.int64)], 0
-        for page in self._pages(chunk, column.max_definition_level):
+        taken, lengths = [np.empty(0, dtype)], [np.empty(0, np.int64)]
+        codec = None if chunk.compression == "UNCOMPRESSED" else pa.Codec(chunk.compression.lower())
+        reached = 0
+        for begins, page in self._pages(group, leaf, chunk, rows, codec):
+            first = reached if begins is None else begins
             shape = self._shape(page, field, column.max_definition_level)
             low, high = np.searchsorted(rows, [first, first + len(shape.lengths)])
             some = rows[low:high] - first
             numbers = np.frombuffer(page.numbers, dtype, len(page.numbers) // dtype.itemsize)
             taken.append(_gathered(numbers, shape.starts[some], np.maximum(shape.lengths[some], 0)))
             lengths.append(shape.lengths[some])
-            first += len(shape.lengths)
+            reached = first + len(shape.lengths)
         return _lists(np.concatenate(taken), np.concatenate(lengths))
 
-    def _pages(self, chunk: Any, definition: int) -> Iterator[_Page]:
-        self._source.seek(chunk.data_page_offset)
-        content = self._source.read_buffer(chunk.total_compressed_size)
-        codec = None if chunk.compression == "UNCOMPRESSED" else pa.Codec(chunk.compression.lower())
+    def _pages(
+        self, group: int, leaf: int, chunk: Any, rows: Ints, codec: pa.Codec | None
+    ) -> Iterator[tuple[int | None, _Page]]:
+        """The pages that hold the rows, each with its first row. Of a file without page index all pages, and None."""
+        stretches = self._index.stretches(group, leaf, rows)
+        if stretches is None:
+            for page in self._every_page(chunk, codec):
+                yield None, page
+            return
+        for stretch in stretches:
+            content = self._bytes(stretch.offset, stretch.end - stretch.offset)
+            for offset, first in stretch.pages:
+                yield first, _read_page(content, offset - stretch.offset, codec)[0]
+
+    def _every_page(self, chunk: Any, codec: pa.Codec | None) -> Iterator[_Page]:
+        content = self._bytes(chunk.data_page_offset, chunk.total_compressed_size)
         position, seen = 0, 0
         while seen < chunk.num_values:
-            header, position = read_struct(content, position)
-            stored = content.slice(position, header[3])
-            position += header[3]
-            if header[1] == _DATA and header[5][2] == _PLAIN:
-                page = _page(stored, header, codec)
-            elif header[1] == _DATA_2 and header[8][4] == _PLAIN:
-                page = _page_2(stored, header, codec)
-            else:
-                raise NotPlainError("page")
-            seen += page.count
+            page, position = _read_page(content, position, codec)
             yield page
+            seen += page.count
+
+    def _bytes(self, offset: int, size: int) -> pa.Buffer:
+        self._source.seek(offset)
+        self.bytes_read += size
+        return self._source.read_buffer(size)
 
     def _shape(self, page: _Page, field: pa.Field, definition: int) -> _Shape:
         # Of equal bytes the levels are equal, if they are of equally many numbers.
         known = (page.levels, page.count, definition)
         if known not in self._shapes:
             (length,) = struct.unpack_from("<I", page.levels)
-            repeated = _decoded(page.levels[4 : 4 + length], 1, page.count, self._longest)
-            if len(repeated.content) > len(self._longest.content):
-                self._longest = repeated
+            repeated = _LONGEST.decoded(page.levels[4 : 4 + length], page.count)
             defined = _decoded(page.levels[8 + length :], definition.bit_length(), page.count)
             self._shapes[known] = _shape(repeated.levels[: page.count], defined.levels[: page.count], field, definition)
         return self._shapes[known]
+
+
+def _read_page(content: pa.Buffer, position: int, codec: pa.Codec | None) -> tuple[_Page, int]:
+    """The data page that begins at a position, and where it ends."""
+    header, position = read_struct(content, position)
+    stored = content.slice(position, header[3])
+    if header[1] == _DATA and header[5][2] == _PLAIN:
+        page = _page(stored, header, codec)
+    elif header[1] == _DATA_2 and header[8][4] == _PLAIN:
+        page = _page_2(stored, header, codec)
+    else:
+        raise NotPlainError("page")
+    return page, position + header[3]
 
 
 def _page(stored: pa.Buffer, header: dict[int, Any], codec: pa.Codec | None) -> _Page:

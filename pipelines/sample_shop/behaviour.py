@@ -1,104 +1,46 @@
 """What people do, drawn from their latent state: sessions, searches, lists, clicks, baskets, returns."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
+from .campaigns import Weekly, campaigns, draw_weekly
 from .catalogue import DAY, HOUR, Catalogue
-from .events import EventLog, Events
-from .people import CHANNELS, People, liking, sessions_per_day
+from .events import Columns, EventLog, Events
+from .mind import Mind
+from .people import CHANNELS, sessions_per_day
+from .period import sale_days, visits_by_day
+from .world import World
 
 SECOND = 1_000_000
 STORE = CHANNELS.index("store")
 QUERY_FORMS = 5  # ways to ask for a product, in each language
-Columns = dict[str, np.ndarray]
-
-
-@dataclass(frozen=True)
-class Period:
-    """The simulated time: microseconds since 1970 UTC, the end exclusive; Monday is weekday 0."""
-
-    start_us: int
-    days: int
-    first_weekday: int
-
-    @property
-    def end_us(self) -> int:
-        return self.start_us + self.days * DAY
+_SALE_PUSH = 0.5
+# A visit goes on with what the one before was for, this often and after so many days at most.
+_MISSION_SHARE, _MISSION_DAYS = 0.65, 14
+_NEW_DAYS = 14.0  # for about so long after signing up people search more
 
 
 def _sigmoid(x: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-x))
 
 
-class Mind:
-    """How a slice of people chooses among products; a row is a person before, or after, a change of taste."""
-
-    def __init__(self, people: People, catalogue: Catalogue, who: slice) -> None:
-        self._first, self._count = who.start, who.stop - who.start
-        self._change = people.change_day
-        raw = liking(people, catalogue, who).reshape(2 * self._count, -1)
-        self._z = (raw - raw.mean(axis=1, keepdims=True)) / raw.std(axis=1, keepdims=True)
-        pull = np.log(catalogue.popularity)[None, :]
-        self._shown = _cumulated(0.55 * self._z + pull)
-        self._wanted = _cumulated(1.6 * self._z + 0.4 * pull)
-        category = catalogue.column("category")
-        same = category[None, :] == np.arange(category.max() + 1)[:, None]
-        self._category = category
-        self._found = _cumulated(np.where(same, pull, -60.0))
-
-    def row(self, person: np.ndarray, day: np.ndarray) -> np.ndarray:
-        return person - self._first + self._count * (day >= self._change[person])
-
-    def shown(self, row: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """What the shop puts in front of them: their taste, weakly, and what is popular."""
-        return _pick(self._shown, row, rng)
-
-    def wanted(self, row: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """What they come for."""
-        return _pick(self._wanted, row, rng)
-
-    def found(self, product: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """What a search for a product brings up: things of its category."""
-        return _pick(self._found, self._category[product], rng)
-
-    def z(self, row: np.ndarray, product: np.ndarray) -> np.ndarray:
-        """Liking of products, standardised per person."""
-        return self._z[row, product].astype(np.float64)
-
-
-def _cumulated(logits: np.ndarray) -> np.ndarray:
-    """Rows of logits as one ascending array: row i covers (i, i + 1]."""
-    weight = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
-    total = np.cumsum(weight, axis=1)
-    return total / total[:, -1:] + np.arange(len(logits))[:, None]
-
-
-def _pick(cumulated: np.ndarray, row: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    width = cumulated.shape[1]
-    place = np.searchsorted(cumulated.ravel(), row + rng.random(len(row)), side="right")
-    return np.minimum(place - row * width, width - 1)
-
-
-def simulate(people: People, catalogue: Catalogue, period: Period, who: slice, rng: np.random.Generator) -> Events:
+def simulate(world: World, who: slice, rng: np.random.Generator) -> Events:
     """All events of a slice of people, in order of time; sessions are numbered from 0 within the slice."""
-    from .campaigns import campaigns
-
-    mind, log = Mind(people, catalogue, who), EventLog()
-    visits = _visits(people, period, who, rng)
-    _store_purchases(log, mind, visits, catalogue, rng)
-    lists = _lists(log, mind, visits, people, catalogue, rng)
+    mind, log = Mind(world.people, world.catalogue, who, world.days), EventLog()
+    weekly = draw_weekly(world, who, rng)
+    visits = _visits(world, who, rng)
+    _store_purchases(log, mind, visits, world.catalogue, rng)
+    lists = _lists(log, mind, visits, world, rng)
     views = _clicks(log, mind, lists, rng)
-    bought = _baskets(log, views, catalogue, rng)
-    _returns(log, bought, catalogue, rng)
-    campaigns(log, mind, bought, people, catalogue, period, who, rng)
-    return log.finish(people, period.end_us)
+    bought = _baskets(log, views, weekly, world, rng)
+    _returns(log, bought, world.catalogue, rng)
+    campaigns(log, mind, weekly, bought, world, rng)
+    return log.finish(world.people, world.period.end_us)
 
 
-def _visits(people: People, period: Period, who: slice, rng: np.random.Generator) -> Columns:
+def _visits(world: World, who: slice, rng: np.random.Generator) -> Columns:
     """Sessions: who, when, on which device and channel."""
-    rate = sessions_per_day(people, period.days, period.first_weekday)[who]
-    count = rng.poisson(rate)
+    people, period = world.people, world.period
+    count = rng.poisson(sessions_per_day(people, period, who) * visits_by_day(period)[None, :])
     local, day = np.nonzero(count)
     times = count[local, day]
     person, day = np.repeat(local, times) + who.start, np.repeat(day, times)
@@ -134,7 +76,7 @@ def _store_purchases(
 ) -> None:
     buys = (visits["channel"] == STORE) & (rng.random(len(visits["at"])) < 0.35)
     row = mind.row(visits["person"][buys], visits["day"][buys])
-    product, at = mind.wanted(row, rng), visits["at"][buys]
+    product, at = mind.wanted(row, visits["day"][buys], rng), visits["at"][buys]
     sold = catalogue.column("launched_us")[product] <= at
     where = np.flatnonzero(buys)[sold]
     product, at = product[sold], at[sold]
@@ -142,38 +84,50 @@ def _store_purchases(
             cents=price_at(catalogue, product, at))  # fmt: skip
 
 
-def _lists(
-    log: EventLog, mind: Mind, visits: Columns, people: People, catalogue: Catalogue, rng: np.random.Generator
-) -> Columns:
+def _intents(mind: Mind, visits: Columns, rng: np.random.Generator) -> np.ndarray:
+    """What each visit is for: one product in mind, often still that of the visit before."""
+    drawn = mind.wanted(mind.row(visits["person"], visits["day"]), visits["day"], rng)
+    same = np.diff(visits["person"], prepend=-1) == 0
+    soon = np.diff(visits["day"], prepend=0) <= _MISSION_DAYS
+    goes_on = same & soon & (rng.random(len(drawn)) < _MISSION_SHARE)
+    places = np.arange(len(drawn))
+    kept: np.ndarray = drawn[np.maximum.accumulate(np.where(goes_on, 0, places))]
+    return kept
+
+
+def _lists(log: EventLog, mind: Mind, visits: Columns, world: World, rng: np.random.Generator) -> Columns:
     """Searches, and the lists of products that people see after them or while browsing."""
     visits = _chosen(visits, visits["channel"] != STORE)
-    n = len(visits["at"])
-    intent = mind.wanted(mind.row(visits["person"], visits["day"]), rng)
-    searches = rng.random(n) < 0.32
+    n, people = len(visits["at"]), world.people
+    intent = _intents(mind, visits, rng)
+    # Who is new to the shop asks; who knows it browses.
+    age = np.maximum(visits["at"] - people.signup_us[visits["person"]], 0) / DAY
+    searches = rng.random(n) < 0.3 + 0.35 * np.exp(-age / _NEW_DAYS)
     english = people.english[visits["person"]] ^ (rng.random(n) < 0.06)
     query = (intent * 2 + english) * QUERY_FORMS + rng.integers(0, QUERY_FORMS, n)
     log.add("search", visits, searches, query=query[searches])
     length = 2 + rng.poisson(np.where(searches, 4.5, 3.5))
-    lists = {name: np.repeat(column, length) for name, column in visits.items()}
+    lists = {name: np.repeat(column, length) for name, column in (visits | {"intent": intent}).items()}
     lists["position"] = np.arange(length.sum()) - np.repeat(np.cumsum(length) - length, length) + 1
     lists["row"] = mind.row(lists["person"], lists["day"])
-    asked = np.repeat(searches, length) & (rng.random(len(lists["row"])) < 0.85)
-    lists["product"] = np.where(asked, mind.found(np.repeat(intent, length), rng), mind.shown(lists["row"], rng))
+    asked = rng.random(len(lists["row"])) < np.where(np.repeat(searches, length), 0.85, 0.35)
+    found = mind.found(lists["intent"], lists["day"], rng)
+    lists["product"] = np.where(asked, found, mind.shown(lists["row"], lists["day"], rng))
     lists["at"] = lists["at"] + (2 + 9 * lists["position"]) * SECOND + rng.integers(0, SECOND, len(asked))
-    lists = _chosen(lists, catalogue.column("launched_us")[lists["product"]] <= lists["at"])
+    lists = _chosen(lists, world.catalogue.column("launched_us")[lists["product"]] <= lists["at"])
     log.add("impression", lists, np.ones(len(lists["at"]), dtype=bool))
     return lists
 
 
 def _clicks(log: EventLog, mind: Mind, lists: Columns, rng: np.random.Generator) -> Columns:
-    """Clicks fall with the place in the list and rise with liking; a click opens a view."""
-    z = mind.z(lists["row"], lists["product"])
+    """Clicks fall with the place in the list and rise with liking and need; a click opens a view."""
+    z = mind.z(lists["row"], lists["product"]) + mind.fit(lists["intent"], lists["product"])
     lists = lists | {"z": z}
-    clicked = rng.random(len(z)) < _sigmoid(0.9 * z - 0.22 * lists["position"] - 1.1)
+    clicked = rng.random(len(z)) < _sigmoid(1.2 * z - 0.3 * lists["position"] - 2.1)
     log.add("click", lists, clicked, at=lists["at"][clicked] + 3 * SECOND)
     views = _chosen(lists, clicked | (rng.random(len(z)) < 0.02))
     n = len(views["at"])
-    views["dwell"] = np.round(np.clip(rng.lognormal(2.4 + 0.45 * views["z"], 0.7), 1, 900), 1)
+    views["dwell"] = np.round(np.clip(rng.lognormal(2.3 + 0.4 * views["z"], 0.7), 1, 900), 1)
     views["at"] = views["at"] + 4 * SECOND + rng.integers(0, SECOND, n)
     log.add("view", views, np.ones(n, dtype=bool))
     views["at"] = views["at"] + (views["dwell"] * 0.8 * SECOND).astype(np.int64)
@@ -181,22 +135,25 @@ def _clicks(log: EventLog, mind: Mind, lists: Columns, rng: np.random.Generator)
     return views
 
 
-def _baskets(log: EventLog, views: Columns, catalogue: Catalogue, rng: np.random.Generator) -> Columns:
-    """Favourites, shares, baskets and purchases after a view. Returns the purchases."""
+def _baskets(log: EventLog, views: Columns, weekly: Weekly, world: World, rng: np.random.Generator) -> Columns:
+    """Favourites, shares, baskets and purchases after a view; a coupon and a sale help. Returns the purchases."""
+    catalogue = world.catalogue
     z, n = views["z"], len(views["at"])
-    favourite = rng.random(n) < _sigmoid(0.9 * z - 2.6)
+    favourite = rng.random(n) < _sigmoid(0.9 * z - 3.5)
     log.add("favorite", views, favourite)
     regret = favourite & (rng.random(n) < 0.12)
     log.add("unfavorite", views, regret, at=views["at"][regret] + rng.integers(HOUR, 12 * DAY, int(regret.sum())))
-    log.add("share", views, rng.random(n) < _sigmoid(0.7 * z - 4.0))
-    carted = rng.random(n) < _sigmoid(1.0 * z - 2.3)
+    log.add("share", views, rng.random(n) < _sigmoid(0.7 * z - 4.5))
+    carted = rng.random(n) < _sigmoid(1.1 * z - 3.7)
     views = views | {
         "at": views["at"] + 2 * SECOND,
         "cents": price_at(catalogue, views["product"], views["at"]),
         "quantity": 1 + rng.poisson(0.15, n),
     }
     log.add("add_to_cart", views, carted)
-    buys = carted & (rng.random(n) < _sigmoid(0.5 * z - 0.7))
+    push = np.where(weekly.holds_coupon(views), world.people.coupon_response[views["person"]], 0.0)
+    push = push + np.where(sale_days(world.period)[views["day"]], _SALE_PUSH, 0.0)
+    buys = carted & (rng.random(n) < _sigmoid(0.6 * z - 1.6 + push))
     drops = carted & ~buys & (rng.random(n) < 0.3)
     log.add(
         "remove_from_cart",

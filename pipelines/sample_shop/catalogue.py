@@ -21,6 +21,10 @@ from .goods import (
 HOUR = 3_600_000_000  # microseconds
 DAY = 24 * HOUR
 FAR = 2**62
+FULL_SIZE = 640  # products of the largest shop
+_TWIN_SHARE = 0.16  # of the products that are drawn; each has one or two variants
+_NEW_SHARE = 0.3  # launched during the period
+_FILMED_SHARE = 0.24
 
 
 @dataclass(frozen=True)
@@ -66,8 +70,8 @@ class Catalogue:
 
 
 def catalogue_size(users: int) -> int:
-    """Between 60 and 600 products; 120 for a shop of 300 users."""
-    return int(min(600, max(60, 120 * (users / 300) ** 0.5)))
+    """Between 60 and 640 products; 120 for a shop of 300 users, all from 8,600 users on."""
+    return int(min(FULL_SIZE, max(60, 120 * (users / 300) ** 0.5)))
 
 
 def build_catalogue(size: int, start_us: int, days: int, rng: np.random.Generator) -> Catalogue:
@@ -99,10 +103,10 @@ def _draw(index: int, sellers: list[np.ndarray], start_us: int, days: int, rng: 
     # A brand's price level is its own: even positions are cheaper.
     price = thing.price * (0.75 + 0.06 * brand) * float(rng.lognormal(0, 0.15))
     cents = max(500, round(price) * 100 - int(rng.choice([0, 10, 100])))
-    twin = bool(rng.random() < 0.14)
-    fresh = index >= 2 * len(CATEGORIES) and bool(rng.random() < 0.08)
+    twin = bool(rng.random() < _TWIN_SHARE)
+    fresh = index >= 2 * len(CATEGORIES) and bool(rng.random() < _NEW_SHARE)
     age = int(rng.integers(10, 400)) * DAY
-    launched = start_us + int(rng.integers(days * DAY // 2 + 1)) if fresh else start_us - age
+    launched = start_us + int(rng.integers(days * DAY * 9 // 10 + 1)) if fresh else start_us - age
     changes = not fresh and not twin and bool(rng.random() < 0.09)
     return Product(
         index=index,
@@ -117,7 +121,7 @@ def _draw(index: int, sellers: list[np.ndarray], start_us: int, days: int, rng: 
         twin=twin,
         title=_title(thing, brand, colour, style, edition, twin, rng),
         pictures=int(rng.choice([1, 2, 3], p=[0.3, 0.45, 0.25])),
-        filmed=bool(rng.random() < 0.15),
+        filmed=bool(rng.random() < _FILMED_SHARE),
         launched_us=launched,
         changed_us=start_us + int((0.2 + 0.6 * rng.random()) * days * DAY) if changes else FAR,
         later_cents=max(500, round(cents * float(rng.choice([0.7, 0.8, 0.9, 1.15])) / 100) * 100),
@@ -126,16 +130,19 @@ def _draw(index: int, sellers: list[np.ndarray], start_us: int, days: int, rng: 
 
 
 def _twins(first: Product, count: int, rng: np.random.Generator) -> Iterator[Product]:
-    others = [colour for colour in rng.permutation(len(COLOURS)).tolist() if colour != first.colour]
+    """Variants of a product: in another colour and, every other time, also in another style."""
+    colours = [colour for colour in rng.permutation(len(COLOURS)).tolist() if colour != first.colour]
+    styles = [style for style in rng.permutation(len(STYLES)).tolist() if style != first.style]
+    restyled = rng.random(count) < 0.5
     for step in range(count):
         index = first.index + 1 + step
-        colour = others[step]
         yield replace(
             first,
             index=index,
             product_id=f"p{index + 1:05d}",
-            colour=colour,
-            later_colour=colour,
+            colour=colours[step],
+            later_colour=colours[step],
+            style=styles[step] if restyled[step] else first.style,
             filmed=False,
         )
 
@@ -143,21 +150,24 @@ def _twins(first: Product, count: int, rng: np.random.Generator) -> Iterator[Pro
 def _title(
     thing: Thing, brand: int, colour: int, style: int, edition: int, twin: bool, rng: np.random.Generator
 ) -> str:
-    """A title in Chinese, English or both; a twin's never names its colour."""
-    maker, look, stuff = BRANDS[brand], STYLES[style], EDITIONS[edition]
+    """A title in Chinese, English or both; a twin's names neither its colour nor its style."""
+    maker, stuff = BRANDS[brand], EDITIONS[edition]
+    look = Named(STYLES[style].en + " ", STYLES[style].zh)
     shade: Named = Named(COLOURS[colour].en + " ", COLOURS[colour].zh)
     if twin or rng.random() < 0.3:
         shade = Named("", "")
+    if twin:
+        look = Named("", "")
     zh = str(
         rng.choice([
             f"{maker.zh} {look.zh}{shade.zh}{thing.zh}",
-            f"【{maker.zh}】{thing.zh} {shade.zh}{stuff.zh} {look.zh}",
+            f"【{maker.zh}】{thing.zh} {shade.zh}{stuff.zh} {look.zh}".rstrip(),
             f"{maker.zh}{shade.zh}{thing.zh} 送礼自用",
         ])
     )  # fmt: skip
     en = str(
         rng.choice([
-            f"{maker.en} {look.en} {shade.en}{thing.en}",
+            f"{maker.en} {look.en}{shade.en}{thing.en}",
             f"{maker.en} {shade.en}{thing.en}, {stuff.en}",
             f"{shade.en}{thing.en} by {maker.en}",
         ])

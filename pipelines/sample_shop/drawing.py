@@ -4,7 +4,7 @@ import colorsys
 import io
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -165,8 +165,9 @@ def _placed(body: str, cx: float, cy: float, side: float, turn: float) -> str:
     return f'<g transform="{move}">{body}</g>'
 
 
+@lru_cache(maxsize=512)
 def draw_product(code: str, paint: str | None, scene: Scene, size: int = SIZE) -> Image.Image:
-    """A product's picture.
+    """A product's picture; not to be changed by the caller, who may share it.
 
     Args:
         code: OpenMoji code point(s), such as "1F45F".

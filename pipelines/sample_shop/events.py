@@ -11,6 +11,7 @@ EVENT_TYPES = (
     "purchase", "return", "share", "ad_impression", "ad_click", "coupon_issued", "coupon_redeemed",
     "message_opened", "unsubscribe",
 )  # fmt: skip
+Columns = dict[str, np.ndarray]  # equally long, by name
 KIND = {name: code for code, name in enumerate(EVENT_TYPES)}
 # What nobody can do without being logged in.
 _NEEDS_ACCOUNT = np.array([
@@ -65,9 +66,9 @@ class EventLog:
     """Collects events of all kinds, a batch of columns at a time."""
 
     def __init__(self) -> None:
-        self._parts: list[dict[str, np.ndarray]] = []
+        self._parts: list[Columns] = []
 
-    def add(self, kind: str, base: dict[str, np.ndarray], chosen: np.ndarray, **columns: np.ndarray) -> None:
+    def add(self, kind: str, base: Columns, chosen: np.ndarray, **columns: np.ndarray) -> None:
         """Add one kind of event for the chosen rows of `base`; `columns`, already chosen, replace base's."""
         where = np.flatnonzero(chosen) if chosen.dtype == bool else chosen
         part = {"kind": np.full(len(where), KIND[kind])}

@@ -1,42 +1,63 @@
-"""Draws every product's pictures and films into the drop, and spoils a few."""
+"""Draws every product's pictures and films into the drop, on all cores where there are many."""
 
-import io
+import multiprocessing
+import os
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from .catalogue import FAR, Catalogue, Product
-from .drawing import SIZE, STYLE_LOOKS, Scene, draw_product, picture_bytes
+from .drawing import STYLE_LOOKS, Scene, draw_product, picture_bytes
 from .goods import BRANDS, COLOURS, THINGS
+from .paths import MediaPaths, Paths
 from .video import film
 
-Paths = tuple[list[str], list[str]]
-SPOILT = (
-    "truncated_jpeg", "empty_image", "text_named_png", "missing_image", "cmyk_jpeg", "sixteen_bit_png",
-    "truncated_mp4",
-)  # fmt: skip
+_IN_PROCESSES = 150  # versions; for fewer, starting processes takes longer than drawing
+_STEP = 2  # degrees between the turns of pictures, so that some are drawn alike and need drawing once
 
 
-def draw_media(catalogue: Catalogue, folder: Path, seed: int) -> tuple[dict[tuple[int, int], Paths], dict[str, int]]:
-    """Write all media.
+@dataclass(frozen=True)
+class _Version:
+    """A product as it looks from some time on."""
 
-    Returns:
-        (product, version) → picture and film paths relative to `folder`; and how many files of each
-        kind are spoilt.
-    """
+    product: Product
+    number: int
+    colour: int
+
+    @property
+    def mark(self) -> str:
+        return "b" if self.number else ""
+
+
+def draw_media(catalogue: Catalogue, folder: Path, seed: int) -> MediaPaths:
+    """Write all pictures and films below `folder`; the same arguments give the same bytes, on any number of cores."""
     for name in ("images", "videos"):
         (folder / name).mkdir(parents=True)
-    media: dict[tuple[int, int], Paths] = {}
+    versions = list(_versions(catalogue))
+    draw = partial(_draw, folder=folder, seed=seed)
+    if len(versions) < _IN_PROCESSES:
+        paths = [draw(version) for version in versions]
+    else:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        # Started anew, not forked: the caller may have threads, and a JVM.
+        with ProcessPoolExecutor(cores, multiprocessing.get_context("spawn")) as pool:
+            paths = list(pool.map(draw, versions, chunksize=16))
+    media = {(version.product.index, version.number): path for version, path in zip(versions, paths, strict=True)}
     for product in catalogue.products:
-        rng = np.random.default_rng([seed, 4, product.index])
-        media[product.index, 0] = _draw_version(product, product.colour, "", folder, rng)
-        if product.changed_us != FAR:
-            same = product.later_colour == product.colour
-            media[product.index, 1] = (
-                media[product.index, 0] if same else _draw_version(product, product.later_colour, "b", folder, rng)
-            )
-    return media, _spoil(catalogue, media, folder, np.random.default_rng([seed, 5]))
+        if product.changed_us != FAR and product.later_colour == product.colour:
+            media[product.index, 1] = media[product.index, 0]
+    return media
+
+
+def _versions(catalogue: Catalogue) -> Iterator[_Version]:
+    for product in catalogue.products:
+        yield _Version(product, 0, product.colour)
+        if product.changed_us != FAR and product.later_colour != product.colour:
+            yield _Version(product, 1, product.later_colour)
 
 
 def _scenes(product: Product, rng: np.random.Generator) -> list[Scene]:
@@ -44,10 +65,10 @@ def _scenes(product: Product, rng: np.random.Generator) -> list[Scene]:
     backdrops, tints = STYLE_LOOKS[product.style]
     goods = THINGS[int(rng.integers(len(THINGS)))]
     tint = [tints[int(place)] for place in rng.permutation(len(tints))]
-    turns = rng.uniform(-1, 1, 2)
+    slight, strong = _STEP * int(rng.integers(-3, 4)), _STEP * int(rng.integers(-12, 13))
     scenes = [
-        Scene(backdrops[0], tint[0], 6 * float(turns[0]), 0.95),
-        Scene(backdrops[1], tint[1], 25 * float(turns[1]), 0.85),
+        Scene(backdrops[0], tint[0], slight, 0.95),
+        Scene(backdrops[1], tint[1], strong, 0.85),
         Scene(
             backdrops[int(rng.integers(2))], tint[2],
             companion=goods[int(rng.integers(len(goods)))].code,
@@ -57,8 +78,10 @@ def _scenes(product: Product, rng: np.random.Generator) -> list[Scene]:
     return scenes[: product.pictures]
 
 
-def _draw_version(product: Product, colour: int, mark: str, folder: Path, rng: np.random.Generator) -> Paths:
-    paint = COLOURS[colour].paint
+def _draw(version: _Version, folder: Path, seed: int) -> Paths:
+    """Write a version's files."""
+    product, mark, paint = version.product, version.mark, COLOURS[version.colour].paint
+    rng = np.random.default_rng([seed, 4, product.index, version.number])
     pictures, films = [], []
     scenes = _scenes(product, rng)
     for number, scene in enumerate(scenes, start=1):
@@ -74,52 +97,3 @@ def _draw_version(product: Product, colour: int, mark: str, folder: Path, rng: n
         (folder / path).write_bytes(film(product.thing.code, paint, scenes[0], brand, opening=opening, seconds=seconds))
         films.append(path)
     return pictures, films
-
-
-def _spoil(
-    catalogue: Catalogue, media: dict[tuple[int, int], Paths], folder: Path, rng: np.random.Generator
-) -> dict[str, int]:
-    """Give some products one more picture or film that is broken, missing or unusual.
-
-    CMYK and 16-bit pictures are valid.
-    """
-    each = max(1, len(catalogue) // 150)
-    unlucky = rng.permutation(len(catalogue))[: each * len(SPOILT)].tolist()
-    for place, index in enumerate(unlucky):
-        kind, product = SPOILT[place % len(SPOILT)], catalogue.products[index]
-        path, data = _spoilt_file(kind, product)
-        if data is not None:
-            (folder / path).write_bytes(data)
-        media[index, 0][path.startswith("videos/")].append(path)
-    return {f"media.{kind}": each for kind in SPOILT}
-
-
-def _spoilt_file(kind: str, product: Product) -> tuple[str, bytes | None]:
-    """Path and bytes (None: no file) of a spoilt picture or film of a product."""
-    code, paint = product.thing.code, product.paint
-    scene = Scene("circle", "#E3E0D8")
-    if kind == "truncated_mp4":
-        whole = film(code, paint, scene, BRANDS[product.brand].en, opening="card", seconds=2.0)
-        return f"videos/{product.product_id}_x.mp4", whole[: len(whole) // 2]
-    name = f"images/{product.product_id}_x"
-    if kind == "empty_image":
-        return f"{name}.jpg", b""
-    if kind == "text_named_png":
-        return f"{name}.png", "<html>404 图片不存在</html>\n".encode()
-    if kind == "missing_image":
-        return f"{name}.jpg", None
-    image = draw_product(code, paint, scene)
-    if kind == "cmyk_jpeg":
-        return f"{name}.jpg", picture_bytes(image.convert("CMYK"), ".jpg")
-    if kind == "sixteen_bit_png":
-        return f"{name}.png", _sixteen_bit(image)
-    whole = picture_bytes(image, ".jpg")
-    return f"{name}.jpg", whole[: len(whole) // 2]
-
-
-def _sixteen_bit(image: Image.Image) -> bytes:
-    """A valid 16-bit greyscale PNG of a picture."""
-    grey = np.asarray(image.convert("L"), dtype=np.uint16) * 257
-    buffer = io.BytesIO()
-    Image.frombytes("I;16", (SIZE, SIZE), grey.astype("<u2").tobytes()).save(buffer, "PNG")
-    return buffer.getvalue()

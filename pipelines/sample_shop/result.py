@@ -15,6 +15,7 @@ class SampleShopSummary:
 
     Attributes:
         path: the drop.
+        truth: what is true of it, for evaluations only.
         rows: rows per table, dirt included (a row that cannot be parsed counts as one).
         media: number of pictures ("images") and films ("videos"), the spoilt ones included.
         dirt: number of each kind of dirt.
@@ -22,6 +23,7 @@ class SampleShopSummary:
     """
 
     path: Path
+    truth: Path
     rows: dict[str, int]
     media: dict[str, int]
     dirt: dict[str, int]
@@ -30,4 +32,7 @@ class SampleShopSummary:
     def __str__(self) -> str:
         tables = ", ".join(f"{rows:,} {table}" for table, rows in self.rows.items())
         media = ", ".join(f"{count:,} {kind}" for kind, count in self.media.items())
-        return f"{self.path}: {tables}; {media}; up to {self.end:%Y-%m-%d}; {sum(self.dirt.values()):,} oddities"
+        oddities = sum(self.dirt.values())
+        return (
+            f"{self.path}: {tables}; {media}; up to {self.end:%Y-%m-%d}; {oddities:,} oddities; truth in {self.truth}"
+        )

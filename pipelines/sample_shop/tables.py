@@ -1,11 +1,10 @@
 """Rows of the small tables, as the shop would hand them in: plain dictionaries in the contract's columns."""
 
-import hashlib
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 
-from .catalogue import DAY, FAR, HOUR, Catalogue, Product
+from .catalogue import FAR, Catalogue, Product
 from .goods import BRANDS, CATEGORIES, COLOURS, EDITIONS, STYLES
 from .people import CONSENTS, REGIONS, People
 
@@ -33,10 +32,6 @@ def user_id(person: int) -> str:
 
 def device_id(device: int) -> str:
     return f"d{device + 1:07d}"
-
-
-def hashed(kind: str, seed: int, person: int) -> str:
-    return hashlib.sha256(f"{kind}:{seed}:{person}".encode()).hexdigest()
 
 
 def product_rows(catalogue: Catalogue, media: dict[tuple[int, int], tuple[list[str], list[str]]]) -> Iterator[Row]:
@@ -103,42 +98,4 @@ def _user_row(people: People, person: int, consents: int, at_us: int) -> Row:
         "consents": "" if consents < 0 else json.dumps(given),
         "updated_at": iso(at_us, local=True),
         "app_language": "en" if people.english[person] else "zh",  # not in the contract: kept out, reported once
-    }
-
-
-def identity_rows(people: People, seed: int, start_us: int, end_us: int) -> Iterator[Row]:
-    """Links of devices, hashes, cards and social accounts to users."""
-    shared_since = {
-        int(people.device[person, 1]): int(people.linked_us[person, 1])
-        for person in range(people.accounts)
-        if 0 <= people.device[person, 1] < len(people)
-    }
-    for person in range(people.accounts):
-        signup = int(people.signup_us[person])
-        if signup >= end_us:
-            continue
-        for slot in (0, 1):
-            device, linked = int(people.device[person, slot]), int(people.linked_us[person, slot])
-            if device < 0 or linked >= end_us:
-                continue
-            passed_on = slot == 0 and person % 2 == 0 and signup < start_us and shared_since.get(device, FAR) < end_us
-            until = shared_since[device] if passed_on else None
-            yield _link("device", device_id(device), person, linked, until)
-        yield _link("phone_hash", hashed("phone", seed, person), person, signup)
-        if person % 3:
-            yield _link("email_hash", hashed("email", seed, person), person, signup)
-        if person % 4 == 0:
-            yield _link("loyalty_card", f"card{person + 500_000:09d}", person, signup + HOUR)
-        if person % 6 == 0:
-            moved = min(signup + 30 * DAY, end_us - HOUR) if person % 30 == 0 else None
-            yield _link("social", hashed("social", seed, person)[:20], person, signup, moved)
-
-
-def _link(kind: str, identifier: str, person: int, at_us: int, until_us: int | None = None) -> Row:
-    return {
-        "identifier_type": kind,
-        "identifier": identifier,
-        "user_id": user_id(person),
-        "linked_at": iso(at_us),
-        "unlinked_at": "" if until_us is None or until_us <= at_us else iso(until_us),
     }

@@ -1,5 +1,7 @@
 """What people type and write: queries, reviews, messages; in Chinese and English."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from .catalogue import Catalogue, Product
@@ -99,6 +101,7 @@ _COMPLAINTS = (
     "|When do I get my money back",
 )
 _FORMS = {"question": _ASKS, "answer": _ANSWERS, "chat": _CHATS, "social": _SOCIALS, "service": _COMPLAINTS}
+_CLEAR = 0.3  # a leaning beyond this is positive or negative, between them mixed
 CONTACTS = (
     "邮箱 li.wei{n}@example.com",
     "call me on 138{n:08d}",
@@ -140,21 +143,40 @@ def review_rating(catalogue: Catalogue, product: int, harshness: float, rng: np.
     return int(min(5, max(1, round(mood))))
 
 
-def review_text(
-    catalogue: Catalogue, product: int, rating: int, language: int, rng: np.random.Generator
-) -> tuple[str, str]:
-    """Title and text of a review: aspects praised or blamed as they are, mostly in line with the stars."""
+@dataclass(frozen=True)
+class Said:
+    """A review's words and what was meant by them."""
+
+    title: str
+    text: str
+    praised: tuple[str, ...]
+    blamed: tuple[str, ...]
+    leaning: float  # -1 (all bad) to 1 (all good), of what the text says
+
+    @property
+    def sentiment(self) -> str:
+        return "positive" if self.leaning > _CLEAR else "negative" if self.leaning < -_CLEAR else "mixed"
+
+
+def review_text(catalogue: Catalogue, product: int, rating: int, language: int, rng: np.random.Generator) -> Said:
+    """A review: aspects praised or blamed as they are, mostly in line with the stars."""
     comma, stop = _FILLERS[language][1:]
-    said = []
+    said: list[str] = []
+    named: tuple[list[str], list[str]] = ([], [])  # praised, blamed
     for aspect in rng.permutation(len(ASPECTS))[: int(rng.integers(1, 4))].tolist():
         lean = float(catalogue.aspects[product, aspect]) + 0.8 * (rating - 3) + float(rng.normal(0, 0.4))
-        said.append(_one(rng, _PHRASES[ASPECTS[aspect]][language][0 if lean > 0 else 1]))
+        side = 0 if lean > 0 else 1
+        named[side].append(ASPECTS[aspect])
+        said.append(_one(rng, _PHRASES[ASPECTS[aspect]][language][side]))
+    weights = [1.0] * len(named[0]) + [-1.0] * len(named[1])
     if rng.random() < 0.4:
         said.insert(int(rng.integers(len(said) + 1)), _one(rng, _FILLERS[language][0]))
     verdict = _VERDICTS[language][rating - 1]
     if rng.random() < 0.6:
         said.append(verdict)
-    return verdict, comma.join(said) + stop
+        weights.append((rating - 3) / 2)
+    leaning = sum(weights) / len(weights)
+    return Said(verdict, comma.join(said) + stop, tuple(named[0]), tuple(named[1]), leaning)
 
 
 def message_text(kind: str, product: Product, language: int, rng: np.random.Generator) -> str:

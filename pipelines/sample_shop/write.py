@@ -47,13 +47,18 @@ def csv_line(values: Sequence[object], encoding: str = "utf-8") -> bytes:
     return text.getvalue().encode(encoding)
 
 
-def write_json_lines(path: Path, lines: Sequence[Line]) -> None:
-    path.write_bytes(b"".join(line if isinstance(line, bytes) else json_line(line) for line in lines))
+def append_json_lines(path: Path, lines: Sequence[Line]) -> None:
+    with path.open("ab") as file:
+        file.writelines(line if isinstance(line, bytes) else json_line(line) for line in lines)
 
 
-def write_csv(path: Path, header: Sequence[str], lines: Sequence[Line]) -> None:
-    body = (line if isinstance(line, bytes) else csv_line(list(line.values())) for line in lines)
-    path.write_bytes(csv_line(header) + b"".join(body))
+def append_csv(path: Path, header: Sequence[str], lines: Sequence[Line]) -> None:
+    """Append rows, after the header where the file is new."""
+    new = not path.exists()
+    with path.open("ab") as file:
+        if new:
+            file.write(csv_line(header))
+        file.writelines(line if isinstance(line, bytes) else csv_line(list(line.values())) for line in lines)
 
 
 def write_parquet(path: Path, table: pa.Table) -> None:

@@ -30,14 +30,15 @@ def vectors(kind: str) -> pa.Array:
 @pytest.mark.parametrize("kind", ["plain", "nulls", "ragged", "all null", "doubles", "not nullable"])
 @pytest.mark.parametrize("page", ["1.0", "2.0"])
 @pytest.mark.parametrize("compression", ["snappy", "none", "zstd"])
-def test_what_arrow_reads(tmp_path: Path, kind: str, page: str, compression: str) -> None:
+@pytest.mark.parametrize("indexed", [True, False])
+def test_what_arrow_reads(tmp_path: Path, kind: str, page: str, compression: str, indexed: bool) -> None:
     array = vectors(kind)
     inner = pa.field("element", array.type.value_type, nullable=kind != "not nullable")
     schema = pa.schema([("n", pa.int64()), pa.field("vector", pa.list_(inner), nullable=kind != "not nullable")])
     table = pa.table([pa.array(range(ROWS)), array.cast(schema.field("vector").type)], schema=schema)
     path = tmp_path / "vectors.parquet"
     options: dict[str, Any] = {"data_page_size": 4096, "row_group_size": 1_700, "use_dictionary": False}
-    pq.write_table(table, path, data_page_version=page, compression=compression, **options)
+    pq.write_table(table, path, data_page_version=page, compression=compression, write_page_index=indexed, **options)
     parquet = pq.ParquetFile(path)
     with pa.memory_map(str(path)) as source:
         pages = VectorPages(parquet, source)
@@ -59,3 +60,16 @@ def test_what_only_arrow_reads_is_left_to_it(tmp_path: Path) -> None:
         for name in table.column_names:
             with pytest.raises(NotPlainError):
                 pages.take(0, name, np.array([0]))
+
+
+def test_pages_that_nobody_wants_are_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "vectors.parquet"
+    table = pa.table({"vector": vectors("plain")})
+    pq.write_table(table, path, data_page_size=4096, use_dictionary=False, write_page_index=True)
+    with pa.memory_map(str(path)) as source:
+        pages = VectorPages(pq.ParquetFile(path), source)
+        few = pages.take(0, "vector", np.array([5, 6]))
+        assert few.to_pylist() == table["vector"].slice(5, 2).to_pylist()
+        least = pages.bytes_read
+        pages.take(0, "vector", np.arange(ROWS))
+        assert least * 10 < pages.bytes_read - least

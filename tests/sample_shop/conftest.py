@@ -46,7 +46,7 @@ def rows(drop: Path) -> Callable[[str], Rows]:
 
 def _parsed(line: bytes) -> dict[str, object] | None:
     try:
-        row: dict[str, object] = json.loads(line)
+        row: dict[str, object] = json.loads(line.decode(errors="replace"))
     except ValueError:
         return None
     return row

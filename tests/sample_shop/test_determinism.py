@@ -7,8 +7,11 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from pipelines.sample_shop import media
 from pipelines.sample_shop.catalogue import build_catalogue
+from pipelines.sample_shop.media import draw_media
 
 
 def _digests(folder: Path) -> dict[str, str]:
@@ -24,6 +27,15 @@ def test_same_seed_gives_the_same_bytes_in_another_process(drop: Path, tmp_path:
     environment = os.environ | {"PYTHONHASHSEED": "12345", "TZ": "Asia/Tokyo"}
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "again")], check=True, env=environment)
     assert _digests(tmp_path / "again") == _digests(drop)
+    assert _digests(tmp_path / "again-truth") == _digests(drop.parent / "drop-truth")
+
+
+def test_any_number_of_processes_draws_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    catalogue = build_catalogue(12, 0, 10, np.random.default_rng(1))
+    alone = draw_media(catalogue, tmp_path / "alone", 3)
+    monkeypatch.setattr(media, "_IN_PROCESSES", 1)
+    assert draw_media(catalogue, tmp_path / "together", 3) == alone
+    assert _digests(tmp_path / "together") == _digests(tmp_path / "alone")
 
 
 def test_another_seed_gives_other_products() -> None:

@@ -5,9 +5,11 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from pipelines.sample_shop import SampleShopSummary
+from pipelines.sample_shop.dirty_rows import INJECTIONS
 
 Row = dict[str, object]
 Read = Callable[[str], list[Row]]
@@ -18,7 +20,13 @@ FOUND: dict[str, Callable[[Row], bool]] = {
     "events.unknown_type": lambda row: row["event_type"] == "hover",
     "events.negative_price": lambda row: str(row["price"]).startswith("-"),
     "events.negative_quantity": lambda row: str(row["quantity"]).startswith("-"),
-    "events.far_future": lambda row: str(row["event_timestamp"]).startswith("2099"),
+    "events.clock_far_ahead": lambda row: str(row["event_timestamp"]).startswith("2099"),
+    "events.clock_at_zero": lambda row: str(row["event_timestamp"]).startswith("1970"),
+    "events.endless_dwell": lambda row: row["dwell_seconds"] == 200_000,
+    "events.unknown_currency": lambda row: row["currency"] == "ZZZ",
+    "events.injection": lambda row: row["query"] in INJECTIONS,
+    "products.injection": lambda row: row["title"] in INJECTIONS,
+    "products.list_for_map": lambda row: isinstance(row["attributes"], list),
     "products.missing_title": lambda row: row["title"] is None,
     "products.missing_id": lambda row: row["product_id"] is None,
     "products.negative_price": lambda row: row["price"] == -5,
@@ -27,12 +35,14 @@ FOUND: dict[str, Callable[[Row], bool]] = {
     "products.path_outside": lambda row: "../" in str(row["image_paths"]),
     "users.missing_id": lambda row: not row["user_id"],
     "users.impossible_birth_year": lambda row: row["birth_year"] == "1850",
+    "users.text_birth_year": lambda row: row["birth_year"] == "nineties",
     "users.bad_timestamp": lambda row: row["updated_at"] == "abc",
     "reviews.rating_out_of_range": lambda row: row["rating"] == 9,
     "reviews.text_rating": lambda row: row["rating"] == "five",
     "reviews.missing_text": lambda row: row["text"] is None,
     "reviews.far_future": lambda row: str(row["event_timestamp"]).startswith("2099"),
     "messages.unknown_channel": lambda row: row["channel"] == "fax",
+    "messages.mojibake": lambda row: "ä»" in str(row["text"]),
     "messages.gbk_bytes": lambda row: "\ufffd" in str(row["text"]),
     "messages.missing_user": lambda row: not row["user_id"],
     "identities.missing_identifier": lambda row: not row["identifier"],
@@ -70,3 +80,21 @@ def test_contacts_and_markup_are_left_in_reviews(shop: SampleShopSummary, rows: 
 def test_about_two_rows_in_a_hundred_are_dirty(shop: SampleShopSummary) -> None:
     dirty = sum(number for kind, number in shop.dirt.items() if kind.startswith("events."))
     assert 0.01 < dirty / shop.rows["events"] < 0.04
+
+
+def test_every_dirty_row_is_where_the_truth_says(shop: SampleShopSummary, drop: Path) -> None:
+    dirt = [row for row in pq.read_table(shop.truth / "dirt.parquet").to_pylist() if row["row"] is not None]
+    tables = {file: _records(drop / file) for file in {row["file"] for row in dirt}}
+    for spoilt in dirt:
+        record = tables[spoilt["file"]][spoilt["row"]]
+        for part in (spoilt["key"] or spoilt["witness"]).split(" | "):
+            assert part in record, spoilt
+    assert len({(row["file"], row["row"]) for row in dirt}) == len(dirt)
+
+
+def _records(path: Path) -> list[str]:
+    """Each record of a file as some text that holds its values."""
+    if path.suffix == ".parquet":
+        return [repr(row) for row in pq.read_table(path).to_pylist()]
+    lines = path.read_bytes().decode(errors="replace").splitlines()
+    return lines[1:] if path.suffix == ".csv" else lines

@@ -14,6 +14,24 @@ def test_numbers_out_of_range_are_refused(tmp_path: Path, users: int, days: int,
     assert not list(tmp_path.iterdir())
 
 
+def test_an_unknown_mix_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SampleShopError, match="no mix 'village'; there are: city, family"):
+        write_sample_shop(tmp_path / "drop", mix="village")
+
+
+@pytest.mark.parametrize("truth", ["drop", "drop/truth", "."])
+def test_the_truth_never_lies_in_the_drop(tmp_path: Path, truth: str) -> None:
+    with pytest.raises(SampleShopError, match="must not lie in each other"):
+        write_sample_shop(tmp_path / "drop", truth=tmp_path / truth)
+
+
+def test_a_truth_that_is_there_already_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "drop-truth").mkdir()
+    (tmp_path / "drop-truth" / "kept.txt").write_text("mine")
+    with pytest.raises(SampleShopError, match="drop-truth exists and is not an empty folder"):
+        write_sample_shop(tmp_path / "drop")
+
+
 def test_a_folder_with_something_in_it_is_refused(tmp_path: Path) -> None:
     (tmp_path / "kept.txt").write_text("mine")
     with pytest.raises(SampleShopError, match="not an empty folder"):

@@ -1,0 +1,64 @@
+"""Numbers with their intervals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import sqrt
+
+import numpy as np
+import numpy.typing as npt
+
+RESAMPLES = 2000
+_SEED = 1
+_CHUNK = 2_000_000  # weights drawn at once
+_Z = 1.959963984540054  # of a 95% interval
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value, its 95% interval, and from how many units (users, rows, pairs) it was made."""
+
+    value: float
+    low: float
+    high: float
+    count: int
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}], n = {self.count:,}"
+
+
+def share(hits: npt.ArrayLike) -> Estimate | None:
+    """The share of units that are hits, None of no units.
+
+    The interval is the bootstrap's over units. Where all units agree it would have no width, however few there are:
+    there it is Wilson's (Wilson 1927).
+    """
+    values = np.asarray(hits, dtype=float)
+    if not len(values):
+        return None
+    if values.min() == values.max() and values.min() in (0.0, 1.0):
+        return _wilson(float(values[0]), len(values))
+    return ratio(values, np.ones(len(values)))
+
+
+def ratio(numerators: npt.ArrayLike, denominators: npt.ArrayLike) -> Estimate | None:
+    """Sum of numerators over sum of denominators, units resampled together; None where nothing is counted."""
+    top, bottom = np.asarray(numerators, dtype=float), np.asarray(denominators, dtype=float)
+    if not bottom.sum() > 0:
+        return None
+    # Units that are alike are drawn together: the weights of a resample are multinomial over what differs.
+    kinds, counts = np.unique(np.stack([top, bottom]), axis=1, return_counts=True)
+    rng, at_once = np.random.default_rng(_SEED), max(1, _CHUNK // len(counts))
+    found = []
+    for start in range(0, RESAMPLES, at_once):
+        weights = rng.multinomial(len(top), counts / len(top), min(at_once, RESAMPLES - start))
+        with np.errstate(invalid="ignore"):
+            found.append((weights @ kinds[0]) / (weights @ kinds[1]))
+    low, high = np.nanquantile(np.concatenate(found), [0.025, 0.975])
+    return Estimate(float(top.sum() / bottom.sum()), float(low), float(high), len(top))
+
+
+def _wilson(value: float, n: int) -> Estimate:
+    middle = (value + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
+    half = _Z / (1 + _Z**2 / n) * sqrt(value * (1 - value) / n + _Z**2 / (4 * n**2))
+    return Estimate(value, max(0.0, middle - half), min(1.0, middle + half), n)
