@@ -1,6 +1,6 @@
 # `make` alone lists the targets. Every target sets up what it needs; a second call repeats nothing.
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo test lint bench bench-pit soak clean FORCE
+.PHONY: help setup lock demo test lint bench bench-pit bench-online soak clean FORCE
 .DELETE_ON_ERROR:
 
 VENV := .venv
@@ -10,7 +10,7 @@ STAMP := $(CACHE)/setup.stamp
 CODE := $(wildcard encoders pipelines feature_repo mlflow scripts benchmarks explorer tests)
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Python packages, Java, Delta's jars and the bundled encoders, once
 
@@ -43,6 +43,9 @@ bench: setup ## Measure; results below .cache
 
 bench-pit: setup ## Point-in-time joins against stock Feast and DuckDB, and how large they may get
 	@$(PYTHON) -m benchmarks point_in_time point_in_time_size
+
+bench-online: setup ## Online reads and HTTP against stock Feast and the Redis floor
+	@$(PYTHON) -m benchmarks online
 
 soak: setup ## The long tests: endurance, and many more random examples
 	@MMFS_SOAK=1 $(PYTHON) -m pytest -q -n 2 --dist loadfile -m soak $(ARGS)

@@ -8,8 +8,9 @@ from pathlib import Path
 
 
 def names() -> list[str]:
-    """The modules of this folder that are benchmarks."""
-    return sorted(p.stem for p in Path(__file__).parent.glob("*.py") if not p.stem.startswith("_"))
+    """The modules and packages of this folder that are benchmarks."""
+    found = [p for p in Path(__file__).parent.iterdir() if p.suffix == ".py" or (p / "__init__.py").is_file()]
+    return sorted(p.stem for p in found if not p.stem.startswith("_"))
 
 
 def main(wanted: list[str]) -> int:

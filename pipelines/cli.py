@@ -126,6 +126,28 @@ def materialise(home: Home = None, as_of: AsOf = None) -> None:
     _steps(home, as_of, "materialise")
 
 
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 6566,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    tls_certificate: Annotated[Path | None, typer.Option(help="PEM file; with it HTTPS is spoken.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="PEM file of the certificate's key.")] = None,
+    no_authentication: Annotated[
+        bool, typer.Option("--no-authentication", help="Anybody may ask. Otherwise MMFS_API_KEYS says who may.")
+    ] = False,
+    home: Home = None,
+) -> None:
+    """Answer questions for features over HTTP, as Feast's server does (docs/online.md).
+
+    [dim]MMFS_API_KEYS=shop:a-long-secret-key mmfs serve --home state --workers 2[/dim]
+    """
+    from pipelines.server.run import Listening, serve_forever
+
+    settings = load_settings(home=home, authenticate=False if no_authentication else None)
+    serve_forever(settings, Listening(host, port, workers, tls_certificate, tls_key))
+
+
 @app.command("training-set")
 def training_set(
     entities: Annotated[Path, typer.Argument(help="Parquet or CSV with user_id, event_timestamp and labels.")],

@@ -15,7 +15,15 @@ PipelineError
 ├── EncoderUnusableError     an encoder cannot be loaded in a worker, or is not what its spec says
 ├── VectorsTooLargeError     a batch needs more vectors than one job can ship
 ├── UnknownServiceError      no such feature service
+├── UnknownFeatureError      no such feature, or none that can be asked for with the others
+├── FeatureNamesError        short feature names that would mean several features
 ├── UnknownUserError         no features for this user id
+├── RegistryUnreadableError  Feast's registry cannot be read
+├── FeatureRequestError      a question for features that was not answered, as a client meets it
+├── OnlineStoreError         the online store does not answer as it should
+│   ├── OnlineStoreUnreachableError  it cannot be reached, or not in time
+│   ├── OnlineStoreNotReadyError     it was emptied, or never filled
+│   └── OnlineStoreOutdatedError     it was written by another version of this software
 ├── EntityFrameError         the rows to pull features for are not usable
 ├── FeatureViewError         a feature view that the offline store cannot read
 ├── TableError               a Delta table cannot be read as asked
@@ -93,8 +101,45 @@ class UnknownServiceError(PipelineError):
     """A feature service was named that does not exist."""
 
 
+class UnknownFeatureError(PipelineError):
+    """A feature was named that does not exist, or that cannot be asked for together with the others."""
+
+
+class FeatureNamesError(PipelineError):
+    """Several of the wanted features have the same short name."""
+
+
+class RegistryUnreadableError(PipelineError):
+    """Feast's registry cannot be read."""
+
+
+class FeatureRequestError(PipelineError):
+    """A question for features was not answered: HTTP status (0 where there was none) and the server's code."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.status = status
+        self.code = code
+
+
 class UnknownUserError(PipelineError):
     """No features are stored for a user id."""
+
+
+class OnlineStoreError(PipelineError):
+    """The online store does not answer as it should."""
+
+
+class OnlineStoreUnreachableError(OnlineStoreError):
+    """The online store cannot be reached, or does not answer in time."""
+
+
+class OnlineStoreNotReadyError(OnlineStoreError):
+    """The online store was emptied or never filled: what it lacks may well exist."""
+
+
+class OnlineStoreOutdatedError(OnlineStoreError):
+    """The online store holds what another version of this software wrote."""
 
 
 class EntityFrameError(PipelineError):

@@ -32,6 +32,24 @@ class ConsentDefaults(BaseModel):
     research: Decision = "deny"
 
 
+class ServeSettings(BaseModel):
+    """Of `mmfs serve`. Limits are those of one worker."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    max_body_bytes: int = Field(1_000_000, gt=0, description="Larger request bodies are refused.")
+    max_batch: int = Field(1000, gt=0, description="Most ids in one request.")
+    requests_per_second: float = Field(5000, gt=0, description="Of one API key, on average over a second.")
+    max_in_flight: int = Field(64, gt=0, description="More requests at a time are refused.")
+    deadline_seconds: float = Field(3.0, gt=0, description="Longest time for a body to arrive, and for an answer.")
+    threads: int = Field(4, gt=0, description="Requests that are worked on at a time.")
+    refresh_seconds: float = Field(
+        30.0, gt=0, description="How often definitions are read anew where the online store told of no change."
+    )
+    shared_metrics: Path | None = Field(
+        None, description="Folder in which workers share figures; `mmfs serve` sets it."
+    )
+
+
 class Settings(BaseSettings):
     """Settings of every command, each an environment variable `MMFS_<NAME>`.
 
@@ -82,6 +100,11 @@ class Settings(BaseSettings):
     sql_registry: str = Field(
         "", description="SQLAlchemy URL of Feast's registry in feature_store.redis.yaml; unset: SQLite under the home."
     )
+    api_keys: SecretStr | None = Field(
+        None, description="Who may ask `mmfs serve`: name:key pairs separated by commas, keys of 16 characters or more."
+    )
+    authenticate: bool = Field(True, description="Whether `mmfs serve` asks for an API key, on every route.")
+    serve: ServeSettings = Field(default_factory=ServeSettings)
 
     @field_validator("discount_attributes", "media_allow", mode="before")
     @classmethod

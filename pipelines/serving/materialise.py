@@ -16,6 +16,7 @@ from pipelines.identity.tombstones import without_erased
 from pipelines.serving.arrow_stream import arrow_batches
 from pipelines.serving.consent_view import latest_consent, update_user_consent
 from pipelines.serving.delta_source import DeltaSource
+from pipelines.serving.erasure import delete_erased
 from pipelines.serving.progress import (
     Progress,
     partition_rows,
@@ -23,9 +24,9 @@ from pipelines.serving.progress import (
     touched_keys,
     write_progress,
 )
-from pipelines.serving.protos import online_rows
-from pipelines.serving.repo import feature_store
+from pipelines.serving.repo import feature_store, packed_store
 from pipelines.tables.features import USER_CONSENT
+from pipelines.tables.schema import CREATED_AT, EVENT_TIMESTAMP
 from pipelines.tables.sources import TOMBSTONES
 
 
@@ -49,12 +50,13 @@ def materialise(store: TableStore, run: Run) -> StepReport:
     """Bring the online store up to the run's time. Doing it again without new rows writes nothing.
 
     Rows of subjects whose consent for a view's purpose is not in force are not written; where they were, the values
-    are overwritten with nulls.
+    are overwritten with nulls. Whoever was erased is deleted.
     """
     with timed_step("materialise") as report:
         feast = feature_store(run.settings, offline=False)
         views = feast.list_batch_feature_views()
         progress = read_progress(store, feast)
+        erased = delete_erased(store, feast, progress.get(TOMBSTONES.name), run, report)
         profile_views = [v for v in views if v.name != USER_CONSENT.name]
         works = [w for v in profile_views if (w := _work(store, v, progress.get(v.name), run))]
         report.add(USER_CONSENT.name, "consent_changes", update_user_consent(store, run, _subjects(store, works)))
@@ -63,7 +65,7 @@ def materialise(store: TableStore, run: Run) -> StepReport:
         if consent is not None:
             # First of all: a withdrawal closes the gate before anything else is written.
             works = [consent, *_with_consent_changes(store, works, profile_views, progress, consent, run)]
-        done = [_take_in(store, feast, work, consent, run, report) for work in works]
+        done = [*erased, *(_take_in(store, feast, work, consent, run, report) for work in works)]
         if done:
             write_progress(store, feast, done)
     return report
@@ -135,10 +137,9 @@ def _take_in(
         changed = consent.keys if consent else None
         rows = _as_allowed(rows, store, work, changed)
     written = 0
-    provider = feast._get_provider()
+    online = packed_store(feast)
     for batch in arrow_batches(_columns(rows, work)):
-        provider.online_write_batch(feast.config, work.view, online_rows(batch, work.view, work.key), None)
-        written += batch.num_rows
+        written += online.write_arrow(feast.config, work.view, batch, (EVENT_TIMESTAMP.name, CREATED_AT.name))
     report.add(work.view.name, "rows_written", written)
     ahead = not history.where(F.col("event_timestamp") > F.lit(run.as_of)).isEmpty()
     return Progress(work.view.name, work.version, run.as_of, ahead, datetime.now(UTC))
@@ -171,5 +172,5 @@ def _as_allowed(rows: DataFrame, store: TableStore, work: _Work, changed: DataFr
 
 
 def _columns(rows: DataFrame, work: _Work) -> DataFrame:
-    names = [work.key, *(f.name for f in work.view.features), "event_timestamp", "created_at"]
+    names = [work.key, *(f.name for f in work.view.features), EVENT_TIMESTAMP.name, CREATED_AT.name]
     return rows.select(*names)

@@ -1,25 +1,23 @@
-"""Reading features by id. Runs without pyspark and torch."""
+"""One id's features for people and small programs. Runs without pyspark and torch."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Any, Literal
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Literal
 
-from feast import FeatureService, FeatureStore
-from feast.protos.feast.types.Value_pb2 import Value
-from feast.type_map import feast_value_type_to_python_type
 from pydantic import BaseModel, ConfigDict
 
 from pipelines.errors import UnknownUserError
-from pipelines.governance.home import open_home
-from pipelines.identity.subject_keys import subject_key
-from pipelines.releases.pin import read_pin
-from pipelines.serving.protos import entity_key
-from pipelines.serving.repo import feature_store, find_service
-from pipelines.settings import PURPOSES, Settings
-from pipelines.tables.features import USER_CONSENT
+from pipelines.identity.subject_keys import USER
+from pipelines.online.blocks import IS_PRESENT, Block
+from pipelines.online.reader import Answer, OnlineReader
+from pipelines.online.values import instant
+from pipelines.settings import Settings
 
-Status = Literal["present", "null", "not_found", "no_consent"]
+Status = Literal["present", "null", "not_found", "outside_ttl", "no_consent"]
+# By the numbers of pipelines/online/blocks.py.
+_STATUSES: tuple[Status, ...] = ("not_found", "present", "null", "not_found", "outside_ttl", "no_consent")
 FeatureValue = bool | int | float | str | datetime | list[float] | list[str] | None
 
 
@@ -27,7 +25,8 @@ class Feature(BaseModel):
     """One feature's value.
 
     `status`: present; null, the value is not known (never a default that looks like data); not_found, nothing was
-    ever materialised of the id in this view; no_consent, the subject does not allow the service's purpose.
+    ever materialised of the id in this view; outside_ttl, it is older than the view's ttl; no_consent, the subject
+    does not allow the service's purpose.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -57,103 +56,49 @@ class UserFeatures(BaseModel):
         raise KeyError(f"{view_prefix}*:{name}")
 
 
-class OnlineReader:
-    """Keeps the registry and the online store open: for processes that read more than once."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        open_home(settings, create=False)
-        read_pin(settings)
-        self._feast: FeatureStore = feature_store(settings, offline=False)
-
-    def read(
-        self, identifier: str, service: str = "recommendation", release: str | None = None, kind: str = "user"
-    ) -> UserFeatures:
-        """Features of a user, of a device (`kind` "device"), or of a product where the service is about products.
-
-        Raises UnknownUserError, UnknownServiceError, UnknownReleaseError.
-        """
-        found = find_service(self._feast, self.settings, service, release)
-        purpose = found.tags["purpose"] if found.tags["purpose"] != "none" else None
-        if purpose is None:
-            consents, features = [], self._features(found, "product_id", identifier, allowed=True)
-            known = False
-        else:
-            key = subject_key(kind, identifier, self.settings) if identifier else identifier
-            stored = self._stored_consents(key)
-            consents = stored if stored is not None else self._default_consents()
-            features = self._features(found, "user_id", key, allowed=purpose in consents)
-            known = stored is not None
-        if not known and all(f.event_timestamp is None for f in features):
-            raise UnknownUserError(self._nothing_known(identifier, kind if purpose else "product"))
-        return UserFeatures(
-            user_id=identifier,
-            service=found.tags["use"],
-            release=found.tags["release"],
-            purpose=purpose,
-            consents=consents,
-            features=features,
-        )
-
-    def _stored_consents(self, key: str) -> list[str] | None:
-        """What the subject allows; None for one that materialisation has never met."""
-        _, values = self._row(USER_CONSENT.name, "user_id", key, ["purposes"])
-        return list(values["purposes"].string_list_val.val) if values else None
-
-    def _default_consents(self) -> list[str]:
-        return [p for p in PURPOSES if getattr(self.settings.consent_default, p) == "allow"]
-
-    def _features(self, service: FeatureService, join_key: str, key: str, *, allowed: bool) -> list[Feature]:
-        features = []
-        for projection in service.feature_view_projections:
-            names = [field.name for field in projection.features]
-            at, values = self._row(projection.name, join_key, key, names)
-            for name in names:
-                value, status = _judge(values, name, allowed=allowed)
-                features.append(
-                    Feature(view=projection.name, name=name, value=value, event_timestamp=at, status=status)
-                )
-        return features
-
-    def _row(
-        self, view: str, join_key: str, key: str, names: list[str]
-    ) -> tuple[datetime | None, dict[str, Value] | None]:
-        # Not get_online_features: it calls an unknown id PRESENT, with nulls.
-        feature_view = self._feast.get_feature_view(view)
-        [(at, values)] = self._feast._get_provider().online_read(
-            self._feast.config, feature_view, [entity_key(join_key, key)], names
-        )
-        # Of a view without the entity Redis answers with the epoch, SQLite with nothing.
-        return (at.astimezone(UTC), values) if at and values and at.timestamp() > 0 else (None, None)
-
-    def _nothing_known(self, identifier: str, kind: str) -> str:
-        return (
-            f"no features are stored for {kind} '{identifier}'; check the id, or bring the store up to date: "
-            f"mmfs materialise --home {self.settings.home}"
-        )
-
-
 def read_features(
     settings: Settings,
     identifier: str,
     service: str = "recommendation",
     release: str | None = None,
-    kind: str = "user",
+    kind: str = USER,
 ) -> UserFeatures:
-    """One reading, see `OnlineReader.read`."""
-    return OnlineReader(settings).read(identifier, service, release, kind)
+    """Features of a user, of a device (`kind` "device"), or of a product where the service is about products.
+
+    For more than one reading keep an `OnlineReader`. Raises UnknownUserError, UnknownServiceError,
+    UnknownReleaseError, OnlineStoreError.
+    """
+    reader = OnlineReader(settings)
+    answer = reader.read([identifier], service, release=release, kind=kind)
+    if answer.consents[0] is None and not any(block.times[0] for block in answer.blocks):
+        who = kind if answer.plan.join_key == "user_id" else "product"
+        raise UnknownUserError(
+            f"no features are stored for {who} '{identifier}'; check the id, or bring the store up to date: "
+            f"mmfs materialise --home {settings.home}"
+        )
+    return user_features(answer, 0, reader.default)
 
 
-def _judge(values: dict[str, Value] | None, name: str, *, allowed: bool) -> tuple[FeatureValue, Status]:
-    if not allowed:
-        return None, "no_consent"
-    if values is None or name not in values:
-        return None, "not_found"
-    value = _python_value(values[name])
-    return value, "null" if value is None else "present"
+def user_features(answer: Answer, place: int, default_consents: frozenset[str]) -> UserFeatures:
+    """What an answer says of the id at a place."""
+    plan, stored = answer.plan, answer.consents[place]
+    consents = stored if stored is not None else default_consents if plan.consent else frozenset()
+    return UserFeatures(
+        user_id=answer.ids[place],
+        service=plan.service or "",
+        release=plan.release or "",
+        purpose=plan.purpose,
+        consents=sorted(consents),
+        features=[feature for block in answer.blocks for feature in _features(block, place)],
+    )
 
 
-def _python_value(value: Value) -> Any:
-    if value.WhichOneof("val") == "unix_timestamp_val":
-        return datetime.fromtimestamp(value.unix_timestamp_val, UTC)
-    return feast_value_type_to_python_type(value)
+def _features(block: Block, place: int) -> Iterator[Feature]:
+    micros = int(block.times[place])
+    at = instant(micros) if micros else None
+    for i, name in enumerate(block.plan.features):
+        status = int(block.statuses[place, i])
+        value = block.values(name)[place] if status == IS_PRESENT else None
+        if value is not None and block.kind(name) == "instant":
+            value = instant(value)
+        yield Feature(view=block.plan.label, name=name, value=value, event_timestamp=at, status=_STATUSES[status])

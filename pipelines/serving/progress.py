@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from urllib.parse import unquote
 
 from feast import FeatureStore, FeatureView
-from feast.protos.feast.types.Value_pb2 import StringList, Value
 from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -16,13 +15,11 @@ from pyspark.sql import functions as F
 from pipelines.delta import TableStore
 from pipelines.frames import frame_of
 from pipelines.serving.delta_source import DeltaSource
-from pipelines.serving.protos import entity_key
-from pipelines.tables.features import USER_CONSENT
+from pipelines.serving.repo import packed_store
 from pipelines.tables.governance import MATERIALISED
 from pipelines.tables.schema import Table
+from pipelines.tables.sources import TOMBSTONES
 
-# No subject key holds a NUL, so this entity is nobody.
-_MARK = entity_key("user_id", "\0materialised")
 _LOG_SCHEMA = "add STRUCT<path: STRING, partitionValues: MAP<STRING, STRING>, dataChange: BOOLEAN>"
 
 
@@ -45,16 +42,20 @@ def online_store_id(feast: FeatureStore) -> str:
 
 
 def read_progress(store: TableStore, feast: FeatureStore) -> dict[str, Progress]:
-    """Progress by view; empty where the online store was emptied or restored to another state since."""
+    """Progress by view, and that of the erased.
+
+    Empty where the online store was emptied or restored to another state since.
+    """
     rows = store.read(MATERIALISED).where(F.col("online_store") == online_store_id(feast)).collect()
     progress = {
         r.view: Progress(r.view, r.table_version, _utc(r.as_of), r.rows_ahead, _utc(r.written_at))
         for r in sorted(rows, key=lambda r: r.written_at)
     }
     newest = max((p.written_at for p in progress.values()), default=None)
-    if newest is None or _read_mark(feast) != newest.isoformat():
+    if newest is None or packed_store(feast).keeper(feast.config).mark() != newest.isoformat():
         return {}
-    return {
+    erased = {name: done for name, done in progress.items() if name == TOMBSTONES.name}
+    return erased | {
         view.name: progress[view.name]
         for view in feast.list_batch_feature_views()
         # A view that was deleted and came back (a rollback) lost its online rows meanwhile; so may have one whose
@@ -73,18 +74,7 @@ def write_progress(store: TableStore, feast: FeatureStore, done: list[Progress])
     newest = max(p.written_at for p in done).isoformat()
     frame = frame_of(store.spark, rows, MATERIALISED.ddl).coalesce(1)
     store.append_once(frame, MATERIALISED, f"{online}/{newest}")
-    mark = Value(string_list_val=StringList(val=[newest]))
-    now = datetime.now(UTC)
-    view = feast.get_feature_view(USER_CONSENT.name)
-    feast._get_provider().online_write_batch(feast.config, view, [(_MARK, {"purposes": mark}, now, now)], None)
-
-
-def _read_mark(feast: FeatureStore) -> str | None:
-    view = feast.get_feature_view(USER_CONSENT.name)
-    [(_, values)] = feast._get_provider().online_read(feast.config, view, [_MARK], ["purposes"])
-    if not values or not values["purposes"].string_list_val.val:
-        return None
-    return str(values["purposes"].string_list_val.val[0])
+    packed_store(feast).keeper(feast.config).set_mark(newest)
 
 
 def touched_keys(

@@ -19,6 +19,7 @@ from feast.feature_service import FeatureService
 
 from pipelines.errors import HomeEmptyError, SettingsError, UnknownServiceError
 from pipelines.governance.runs import Run, StepReport, timed_step
+from pipelines.online.store import PackedOnlineStore
 from pipelines.releases.manifest import Release
 from pipelines.releases.pin import default_release, live_release, live_releases
 from pipelines.settings import PROJECT_ROOT, Settings
@@ -55,11 +56,22 @@ def _configuration(settings: Settings) -> dict[str, Any]:
     values: dict[str, Any] = yaml.safe_load(text)
     if settings.local_home:
         (settings.local_home / "feast").mkdir(parents=True, exist_ok=True)
-    elif values["online_store"]["type"] == "sqlite":
+    elif values["online_store"]["type"].endswith("SqliteOnlineStore"):
         raise SettingsError(
             f"home {settings.home} is remote, where SQLite cannot be; set MMFS_FEAST_CONFIG=feature_store.redis.yaml"
         )
     return values
+
+
+def packed_store(feast: FeatureStore) -> PackedOnlineStore:
+    """The online store of a configuration. Raises SettingsError where it is none of ours."""
+    store = feast._get_provider().online_store
+    if not isinstance(store, PackedOnlineStore):
+        raise SettingsError(
+            f"setting MMFS_FEAST_CONFIG: online_store {type(store).__name__} is none of pipelines.online; "
+            "use one of the configurations in feature_repo/"
+        )
+    return store
 
 
 @contextmanager
@@ -93,6 +105,8 @@ def apply(settings: Settings, run: Run, releases: Sequence[Release] | None = Non
         objects = declarations(settings, live, default_release(settings))
         gone = _no_longer_declared(store, objects)
         store.apply(objects, objects_to_delete=gone, partial=False)
+        # Feast tells the online store before it commits the registry; now readers find what they are told of.
+        packed_store(store).keeper(store.config).raise_generation()
         for kind in ("Entity", "FeatureView", "FeatureService"):
             report.add(None, "applied", sum(type(o).__name__ == kind for o in objects), kind)
         report.add(None, "deleted", len(gone))

@@ -11,7 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-_NAMES = {pa.string(): "string", pa.int64(): "long", pa.int32(): "integer", pa.float64(): "double"}
+_NAMES = {
+    pa.string(): "string",
+    pa.int64(): "long",
+    pa.int32(): "integer",
+    pa.float64(): "double",
+    pa.bool_(): "boolean",
+}
 
 
 def delta_type(kind: pa.DataType) -> Any:

@@ -18,7 +18,7 @@ from pipelines.serving.render import render_features
 from pipelines.serving.repo import apply, feature_store
 from pipelines.settings import PROJECT_ROOT
 from pipelines.tables.features import PRODUCT_ACTIVITY, USER_ACTIVITY, USER_VISUAL_INTEREST
-from pipelines.tables.sources import CONSENTS, IDENTITIES
+from pipelines.tables.sources import CONSENTS, IDENTITIES, TOMBSTONES
 from tests.table_frame import table_frame
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def everything(furnished: Home) -> dict[str, float]:
 
 @pytest.fixture(scope="module")
 def standing(furnished: Home, everything: dict[str, float]) -> Home:
-    """Materialised at DAY. The last tests of this module change it, and leave ann her consent."""
+    """Materialised at DAY. The last tests of this module change it."""
     return furnished
 
 
@@ -200,6 +200,17 @@ def test_withdrawn_consent_wipes_and_granting_again_restores(standing: Home, eve
     assert written(standing, return_) == everything
     assert before is not None
     assert read_features(standing.settings, "ann").value("user_activity", "views_7d") == before
+
+
+def test_who_is_erased_leaves_the_online_store(standing: Home) -> None:
+    standing.write(TOMBSTONES, {"subject_id": "ann", "erased_at": DAY, "reason": "asked"})
+    report = materialise(standing.store, standing.run(DAY + 4 * ONE_DAY))
+    assert report.total("users_deleted") == 1
+    with pytest.raises(UnknownUserError):
+        read_features(standing.settings, "ann")
+    assert by_plain_feast(standing, "ann") is None
+    # Nobody new was erased.
+    assert materialise(standing.store, standing.run(DAY + 5 * ONE_DAY)).total("users_deleted") == 0
 
 
 def by_plain_feast(home: Home, user: str) -> int | None:

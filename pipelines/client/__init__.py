@@ -1,0 +1,10 @@
+"""Asking for features from Python: over HTTP (`FeatureClient`) or straight from the online store (`DirectClient`).
+
+Both answer the same `Features` and raise the same `FeatureRequestError`.
+"""
+
+from pipelines.client.direct import DirectClient
+from pipelines.client.features import FeatureRow, Features, ViewFeatures
+from pipelines.client.http import FeatureClient
+
+__all__ = ["DirectClient", "FeatureClient", "FeatureRow", "Features", "ViewFeatures"]

@@ -1,0 +1,238 @@
+"""What can be asked online: services and views of the live releases, as one immutable picture of registry and pin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from feast import FeatureStore, FeatureView
+from feast.errors import FeastError
+from google.protobuf.message import DecodeError
+from sqlalchemy.exc import SQLAlchemyError
+
+from pipelines.errors import (
+    FeatureNamesError,
+    HomeEmptyError,
+    RegistryUnreadableError,
+    UnknownFeatureError,
+    UnknownReleaseError,
+    UnknownServiceError,
+)
+from pipelines.online.layout import RowSchema, field_id
+from pipelines.releases.pin import Pin, read_pin
+from pipelines.settings import Settings
+from pipelines.tables.features import USER_CONSENT
+
+
+@dataclass(frozen=True)
+class ViewPlan:
+    """How a view is read and which of its features are wanted. `ttl` in microseconds, 0 for none."""
+
+    name: str
+    label: str
+    schema: RowSchema
+    features: tuple[str, ...]
+    ttl: int
+    purpose: str | None
+    join_key: str
+    releases: tuple[str, ...]
+
+    @cached_property
+    def places(self) -> Mapping[str, int]:
+        """Where each wanted feature stands among them."""
+        return {name: i for i, name in enumerate(self.features)}
+
+    @cached_property
+    def numbers(self) -> tuple[str, ...]:
+        """The wanted features of fixed width."""
+        schema = self.schema
+        return tuple(name for name in self.features if schema.positions[name] in schema.fixed)
+
+    @cached_property
+    def floats(self) -> tuple[str, ...]:
+        """The numbers that are float64."""
+        return tuple(name for name in self.numbers if self.schema.positions[name] in self.schema.floats)
+
+    @cached_property
+    def integers(self) -> tuple[str, ...]:
+        """The numbers that are int64: integers, bools and instants."""
+        return tuple(name for name in self.numbers if name not in self.floats)
+
+    @cached_property
+    def others(self) -> tuple[str, ...]:
+        """The wanted features of variable width."""
+        return tuple(name for name in self.features if name not in self.numbers)
+
+    @cached_property
+    def float_slots(self) -> slice | list[int]:
+        """Where the floats lie among a row's values of fixed width."""
+        return self._slots(self.floats)
+
+    @cached_property
+    def integer_slots(self) -> slice | list[int]:
+        """The same of the integers."""
+        return self._slots(self.integers)
+
+    def _slots(self, numbers: tuple[str, ...]) -> slice | list[int]:
+        found = [self.schema.slots[self.schema.positions[name]] for name in numbers]
+        first = found[0] if found else 0
+        # A slice, where they are neighbours, copies nothing.
+        together = found == [*range(first, first + len(found))]
+        return slice(first, first + len(found)) if together else found
+
+    @classmethod
+    def of(cls, view: FeatureView) -> ViewPlan:
+        ttl = int(view.ttl.total_seconds() * 1e6) if view.ttl else 0
+        schema = RowSchema.of(view)
+        releases = tuple(r for r in view.tags.get("release", "").split(",") if r)
+        names = tuple(schema.positions)
+        [join_key] = view.join_keys
+        return cls(view.name, view.name, schema, names, ttl, view.tags.get("purpose"), join_key, releases)
+
+
+@dataclass(frozen=True)
+class ReadPlan:
+    """What one read fetches: the views of a service, or of a list of features, all of one entity.
+
+    `service` is the use ("recommendation"), None for a list. `purpose` is the service's, None where no person is
+    concerned or each view has its own. Where a view has a purpose, `fields` ends with the consents' field.
+    """
+
+    service: str | None
+    release: str | None
+    purpose: str | None
+    join_key: str
+    views: tuple[ViewPlan, ...]
+    consent: ViewPlan | None
+    fields: tuple[bytes, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        views = [*self.views, *([self.consent] if self.consent else [])]
+        object.__setattr__(self, "fields", tuple(field_id(view.name) for view in views))
+
+    @property
+    def names(self) -> list[str]:
+        """Every feature as `view__feature`, in order."""
+        return [f"{view.label}__{name}" for view in self.views for name in view.features]
+
+    def answer_names(self, full_feature_names: bool) -> list[str]:
+        """The names that an answer carries. Raises FeatureNamesError where short names would be ambiguous."""
+        if full_feature_names:
+            return self.names
+        short = [name for view in self.views for name in view.features]
+        if len(set(short)) < len(short):
+            twice = sorted({name for name in short if short.count(name) > 1})
+            raise FeatureNamesError(f"several views have {', '.join(twice)}; ask with full_feature_names")
+        return short
+
+
+class Definitions:
+    """See the module. `generation` is the online store's at the time of reading."""
+
+    def __init__(self, views: Iterable[ViewPlan], services: Mapping[str, ReadPlan], pin: Pin, generation: int) -> None:
+        self._views = {view.name: view for view in views}
+        self._services = dict(services)
+        self._lists: dict[tuple[str, ...], ReadPlan] = {}
+        self.pin = pin
+        self.generation = generation
+
+    @classmethod
+    def load(cls, feast: FeatureStore, settings: Settings, generation: int) -> Definitions:
+        """Read registry and pin anew. Raises RegistryUnreadableError, HomeEmptyError, ReleaseDamagedError."""
+        try:
+            pin = read_pin(settings)
+            feast.refresh_registry()
+            found = feast.list_batch_feature_views()
+            services = feast.list_feature_services()
+        except (OSError, DecodeError, FeastError, SQLAlchemyError) as error:
+            raise RegistryUnreadableError(f"Feast's registry cannot be read ({error}); run: mmfs apply") from error
+        # Views of several entities or of none are left to Feast, as are services of them or of on-demand views.
+        views = {view.name: ViewPlan.of(view) for view in found if len(view.join_keys) == 1}
+        consent = views.get(USER_CONSENT.name)
+        plans = {}
+        for service in services:
+            projections = service.feature_view_projections
+            if len({views[p.name].join_key if p.name in views else p.name for p in projections}) == 1:
+                chosen = tuple(
+                    replace(views[p.name], label=p.name_to_use(), features=tuple(f.name for f in p.features))
+                    for p in projections
+                )
+                use, release = service.tags.get("use"), service.tags.get("release")
+                plans[service.name] = _plan(chosen, consent, use, release, service.tags.get("purpose", "none"))
+        return cls(views.values(), plans, pin, generation)
+
+    def service(self, name: str, release: str | None = None) -> ReadPlan:
+        """A use in the given release, or as named (`risk_r2`), or in the default release.
+
+        Raises UnknownServiceError, UnknownReleaseError where the release is not live, HomeEmptyError.
+        """
+        if release is not None:
+            self.require_live(release)
+            suffix = f"_{release}"
+            name = name if name.endswith(suffix) else name + suffix
+        plan = self._services.get(name)
+        if plan is None:
+            self._explain_missing(name)
+            raise UnknownServiceError(f"no feature service '{name}'; there are: {', '.join(sorted(self._services))}")
+        return plan
+
+    def _explain_missing(self, name: str) -> None:
+        if not self._services:
+            raise HomeEmptyError("no feature services are registered; run: mmfs apply")
+        use, _, release = name.rpartition("_")
+        if use in self._services and release not in self.pin.live:
+            self.require_live(release)
+
+    def require_live(self, release: str) -> None:
+        """Raises UnknownReleaseError."""
+        if release not in self.pin.live:
+            raise UnknownReleaseError(f"release '{release}' is not live; live: {', '.join(self.pin.live)}")
+
+    def features(self, references: Sequence[str], release: str | None = None) -> ReadPlan:
+        """Features given as `view:feature`, all of one entity and release.
+
+        Raises UnknownFeatureError, UnknownReleaseError.
+        """
+        plan = self._lists.get(tuple(references))
+        if plan is None:
+            plan = self._plan_of(references)
+            if len(self._lists) < _KEPT_LISTS:
+                self._lists[tuple(references)] = plan
+        if release is not None:
+            self.require_live(release)
+            others = [v.name for v in plan.views if v.releases and release not in v.releases]
+            if others:
+                raise UnknownReleaseError(f"view '{others[0]}' is not of release '{release}'")
+        return plan
+
+    def _plan_of(self, references: Sequence[str]) -> ReadPlan:
+        wanted: dict[str, list[str]] = {}
+        for reference in references:
+            view, _, name = reference.partition(":")
+            if view not in self._views or name not in self._views[view].schema.positions:
+                raise UnknownFeatureError(f"no feature '{reference}'; features are named view:feature")
+            wanted.setdefault(view, []).append(name)
+        if not wanted:
+            raise UnknownFeatureError("no features are asked for; name a feature service or features")
+        views = tuple(replace(self._views[v], features=tuple(names)) for v, names in wanted.items())
+        live = [set(view.releases) for view in views if view.releases]
+        common = set.intersection(*live) if live else {self.pin.default}
+        if not common:
+            raise UnknownFeatureError("the features asked for are of different releases; ask for those of one")
+        release = self.pin.default if self.pin.default in common else min(common)
+        return _plan(views, self._views.get(USER_CONSENT.name), None, release, "none")
+
+
+_KEPT_LISTS = 256
+
+
+def _plan(
+    views: tuple[ViewPlan, ...], consent: ViewPlan | None, use: str | None, release: str | None, purpose: str
+) -> ReadPlan:
+    keys = {view.join_key for view in views}
+    if len(keys) > 1:
+        raise UnknownFeatureError(f"features of {' and '.join(sorted(keys))} cannot be asked for together")
+    personal = any(view.purpose for view in views)
+    gate = consent if personal else None
+    return ReadPlan(use, release, None if purpose == "none" else purpose, keys.pop(), views, gate)

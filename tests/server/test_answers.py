@@ -1,0 +1,133 @@
+"""What is answered: Feast's shape, the compact forms, the contract."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from pipelines.server.msgpack import packed, unpacked
+from pipelines.server.renders import ARROW, COMPACT, MSGPACK
+from tests.online.online_home import ACTIVITY, AT, PICTURES, OnlineHome
+from tests.server.conftest import Served
+
+BATCH = ["nobody", "ann", "bob", "ann", ""]
+
+
+def column(answer: Any, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = answer["results"][answer["metadata"]["feature_names"].index(name)]
+    return found
+
+
+def test_feasts_shape_with_release_and_every_status(served: Served) -> None:
+    told = served.ask_ann(entities={"user_id": BATCH})
+    assert (told.status, told.headers["content-type"]) == (200, "application/json")
+    answer = told.json
+    assert answer["metadata"]["release"] == "r1"
+    assert answer["results"][0]["values"] == BATCH
+    views = column(answer, f"{ACTIVITY}__views_7d")
+    assert views["values"] == [None, 3, None, 3, None]
+    assert views["statuses"] == ["NO_CONSENT", "PRESENT", "NO_CONSENT", "PRESENT", "NO_CONSENT"]
+    assert views["event_timestamps"][:2] == ["1970-01-01T00:00:00Z", "2026-03-01T12:30:00.250Z"]
+    assert column(answer, f"{PICTURES}__mean_7d")["values"][1] == pytest.approx([0.6, 0.8, 0.0, 0.0])
+    assert column(answer, f"{PICTURES}__mean_30d")["statuses"][1] == "NULL_VALUE"
+    assert column(answer, f"{ACTIVITY}__last_event_at")["values"][1] == int(AT.timestamp())
+    fused = [n for n in answer["metadata"]["feature_names"] if n.startswith("user_fused") and n.endswith("__vector")]
+    assert column(answer, fused[0])["statuses"][1] == "NOT_FOUND"
+
+
+def test_plain_feast_answers_alike(served: Served, home: OnlineHome) -> None:
+    features = [f"{ACTIVITY}:views_7d", f"{PICTURES}:mean_7d", f"{PICTURES}:medoid_product_ids"]
+    ours = served.ask(entities={"user_id": ["ann"]}, features=features).json
+    theirs = home.feast.get_online_features(features, [{"user_id": "ann"}])
+    names = list(theirs.proto.metadata.feature_names.val)
+    # Feast gives no order to the features of a view.
+    assert sorted(names) == sorted(ours["metadata"]["feature_names"])
+    values = theirs.to_dict()
+    for name in names:
+        assert column(ours, name)["values"][0] == values[name][0]
+
+
+@pytest.mark.parametrize("media_type", [COMPACT, MSGPACK])
+def test_compact_forms_say_the_same(served: Served, media_type: str) -> None:
+    told = served.ask_ann(media_type, entities={"user_id": BATCH})
+    assert told.headers["content-type"] == media_type
+    answer = json.loads(told.body) if media_type == COMPACT else unpacked(told.body)
+    assert (answer["release"], answer["entity"], answer["ids"]) == ("r1", "user_id", BATCH)
+
+    def array(found: dict[str, Any]) -> np.ndarray[Any, Any]:
+        data = base64.b64decode(found["base64"]) if "base64" in found else found["data"]
+        return np.frombuffer(data, found["dtype"]).reshape(found["shape"])
+
+    pictures = next(v for v in answer["views"] if v["view"] == PICTURES)
+    at = pictures["features"].index("mean_7d")
+    vectors = array(pictures["vectors"]["mean_7d"])
+    np.testing.assert_allclose(vectors[1], [0.6, 0.8, 0, 0], rtol=1e-6)
+    assert np.isnan(vectors[0]).all()
+    named = [answer["status_names"][s] for s in array(pictures["statuses"])[:, at]]
+    assert named == ["NO_CONSENT", "PRESENT", "NO_CONSENT", "PRESENT", "NO_CONSENT"]
+    assert array(pictures["event_timestamps"])[1] == int(AT.timestamp() * 1e6)
+    assert pictures["others"]["medoid_product_ids"] == [None, ["p1", "牌"], None, ["p1", "牌"], None]
+    assert array(pictures["floats"]["values"])[1, pictures["floats"]["names"].index("weight_7d")] == 2.5
+    activity = next(v for v in answer["views"] if v["view"] == ACTIVITY)
+    whole = array(activity["integers"]["values"])[:, activity["integers"]["names"].index("last_event_at")]
+    assert whole.tolist() == [0, int(AT.timestamp() * 1e6), 0, int(AT.timestamp() * 1e6), 0]
+
+
+def test_arrow_says_the_same(served: Served) -> None:
+    with pa.ipc.open_stream(served.ask_ann(ARROW, entities={"user_id": BATCH}).body) as stream:
+        table = stream.read_all()
+    assert table.schema.metadata[b"release"] == b"r1"
+    assert table["user_id"].to_pylist() == BATCH
+    assert table[f"{ACTIVITY}__views_7d"].to_pylist() == [None, 3, None, 3, None]
+    assert table[f"{ACTIVITY}__last_event_at"][1].as_py() == AT
+    assert table[f"{PICTURES}__mean_7d"].type == pa.list_(pa.float32(), 4)
+    assert table[f"{PICTURES}__event_timestamp"].to_pylist() == [None, AT, None, AT, None]
+    assert set(table[f"{PICTURES}__statuses"][0].as_py()) == {5}
+
+
+def test_products_and_devices(served: Served, home: OnlineHome) -> None:
+    products = served.ask(
+        entities={"product_id": ["p2", "p1"]}, feature_service="product_ranking", full_feature_names=True
+    )
+    assert column(products.json, "product_activity__price")["values"] == [None, 9.5]
+    home.write("user_consent", "device:d1", purposes=["personalisation"])
+    device = served.ask_ann(entities={"device_id": ["d1"]})
+    assert column(device.json, f"{ACTIVITY}__views_7d")["values"] == [2]
+
+
+def test_a_pinned_release_is_answered_or_refused(served: Served) -> None:
+    assert served.ask_ann(release="r1").json["metadata"]["release"] == "r1"
+    gone = served.ask_ann(release="r9")
+    assert (gone.status, gone.code) == (410, "release_not_live")
+
+
+@pytest.mark.parametrize(
+    ("value", "encoded"),
+    [
+        (None, "c0"),
+        (True, "c3"),
+        (5, "05"),
+        (-1, "d3ffffffffffffffff"),
+        (1.5, "cb3ff8000000000000"),
+        ("é", "a2c3a9"),
+        ("x" * 40, "d928" + "78" * 40),
+        (b"\x01", "c40101"),
+        ([1, []], "920190"),
+        ({"a": {}}, "81a16180"),
+    ],
+)
+def test_messagepack_is_as_specified(value: Any, encoded: str) -> None:
+    assert packed(value).hex() == encoded
+    assert unpacked(packed(value)) == value
+
+
+def test_messagepack_of_many(served: Served) -> None:
+    big = {"t": "x" * 70_000, "b": b"y" * 70_000, "l": list(range(70_000)), "m": {str(i): i for i in range(300)}}
+    assert unpacked(packed(big)) == big
+    with pytest.raises(ValueError, match="follow"):
+        unpacked(packed(1) + b"\0")
