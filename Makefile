@@ -1,6 +1,6 @@
 # `make` alone lists the targets. Every target sets up what it needs; a second call repeats nothing.
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo test lint bench bench-pit bench-online soak clean FORCE
+.PHONY: help setup lock demo test feast-suite lint bench bench-pit bench-online soak clean FORCE
 .DELETE_ON_ERROR:
 
 VENV := .venv
@@ -32,6 +32,9 @@ demo: setup ## The whole way on the sample shop, below .cache/demo
 
 test: setup ## All tests, in two processes; more arguments: make test ARGS="-k delta"
 	@$(PYTHON) -m pytest -q -n 2 --dist loadfile $(ARGS)
+
+feast-suite: setup ## Feast's offline-store suite on ours: make feast-suite FEAST_SRC=<checkout of Feast>
+	@$(PYTHON) -m tests.feast_suite.run "$(FEAST_SRC)" $(ARGS)
 
 lint: setup ## ruff and mypy
 	@$(VENV)/bin/ruff check .

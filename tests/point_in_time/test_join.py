@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
@@ -97,6 +98,28 @@ def rows_of(*rows: tuple[str, int, int]) -> pa.Table:
     """(user, hours after DAY, value), known at their own time."""
     some = [(user, DAY + hours * HOUR, DAY + hours * HOUR, value) for user, hours, value in rows]
     return history(some, user=pa.string(), **TIMES, value=pa.int32())
+
+
+def test_a_hot_user_among_few(engine: Engine, tmp_path: Path) -> None:
+    """One key with 100,000 rows, a second apart, unordered and in several files; two others with a row each."""
+    seconds, start = np.random.default_rng(3).permutation(MANY), np.datetime64("2026-03-10", "us")
+    at = pa.array(start + np.append(seconds, [0, 0]).astype("timedelta64[s]"), MICROS)
+    users = pa.array(["hot"] * MANY + ["a", "z"])
+    columns = [users, at, at, pa.array(np.append(seconds, [-1, -2]), pa.int32())]
+    rows = pa.table(columns, names=["user", *TIMES, "value"])
+    commit(tmp_path / "history", *(rows.slice(first, 25_000) for first in range(0, len(rows), 25_000)))
+    asked = np.array([-1, 0, 1, 50_000, MANY - 1, 2 * MANY, *range(5, MANY, 501)])
+    names = np.tile(["hot", "z", "a"], len(asked))
+    moments = pa.array(start + np.repeat(asked, 3).astype("timedelta64[s]") + np.timedelta64(999_999, "us"), MICROS)
+    entities = pa.table({"user": names, "at": moments})
+    view = view_of(tmp_path / "history")
+    found = point_in_time_join(entities, entities["at"], [open_history(view)], engine).table().column("value")
+    others = {"z": -2, "a": -1}
+    expected = [
+        None if second < 0 else others.get(name, min(second, MANY - 1))
+        for name, second in zip(names.tolist(), np.repeat(asked, 3).tolist(), strict=True)
+    ]
+    assert found.to_pylist() == expected
 
 
 def view_of(path: Path, **options: Any) -> HistoryView:

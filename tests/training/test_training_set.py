@@ -13,12 +13,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.errors import EntityFrameError, UnknownServiceError
+from pipelines.releases.pin import write_pin
 from pipelines.serving.repo import apply
 from pipelines.settings import Settings
-from pipelines.tables.features import USER_ACTIVITY, USER_VISUAL_INTEREST
+from pipelines.tables.features import USER_ACTIVITY, USER_REVIEW_INTEREST, USER_VISUAL_INTEREST
 from pipelines.tables.sources import CONSENTS
 from pipelines.training.entities import read_entities
 from pipelines.training.training_set import training_set
+from tests.hand_made_home import tiny_release
 
 if TYPE_CHECKING:
     from tests.hand_made_home import Home
@@ -27,6 +29,7 @@ DAY = datetime(2026, 3, 10, tzinfo=UTC)
 HOUR, ONE_DAY = timedelta(hours=1), timedelta(days=1)
 VIEWS = "user_activity_personalisation__views_7d"
 TASTE = "user_visual_interest_personalisation_tiny_clip_1__mean_7d"
+REVIEWED = "user_review_interest_personalisation_tiny_e5_1__mean_30d"
 
 
 def activity(user: str, at: datetime, views: int, created: datetime | None = None) -> dict[str, Any]:
@@ -34,21 +37,15 @@ def activity(user: str, at: datetime, views: int, created: datetime | None = Non
     return {"user_id": user, "purpose": "personalisation", "views_7d": views, **times}
 
 
+def grant(user: str, *, granted: bool) -> dict[str, Any]:
+    times = {"valid_from": DAY - 9 * ONE_DAY, "available_at": DAY}
+    return {"user_id": user, "purpose": "personalisation", "granted": granted, "drop_id": "d", **times}
+
+
 @pytest.fixture(scope="module")
 def shop(standing_home: Home) -> Home:
     home = standing_home
-    grants = [
-        {
-            "user_id": user,
-            "purpose": "personalisation",
-            "granted": granted,
-            "valid_from": DAY - 9 * ONE_DAY,
-            "available_at": DAY,
-            "drop_id": "d",
-        }
-        for user, granted in (("ann", True), ("007", True), ("bob", False))
-    ]
-    home.write(CONSENTS, *grants)
+    home.write(CONSENTS, grant("ann", granted=True), grant("007", granted=True), grant("bob", granted=False))
     home.write(
         USER_ACTIVITY,
         activity("ann", DAY, 1),
@@ -108,6 +105,42 @@ def test_rows_keep_their_order_number_columns_and_get_what_was_known(shop: Home,
         "encoder_version": "1",
     }
     assert sorted(p.name for p in out.parent.iterdir()) == ["train.parquet", "train.parquet.manifest.json"]
+
+
+def test_two_releases_differ_in_what_they_are_made_of_alone(home: Home, tmp_path: Path) -> None:
+    home.releases = [tiny_release("r1"), tiny_release("r2", "2")]
+    write_pin(home.settings, home.releases, "r1")
+    home.write(CONSENTS, grant("ann", granted=True))
+    home.write(USER_ACTIVITY, activity("ann", DAY, 1))
+    known = {"user_id": "ann", "purpose": "personalisation", "event_timestamp": DAY, "created_at": DAY}
+    review = {"encoder": "tiny-e5", "encoder_version": "1", "mean_30d": [0.5, 0.5, 0.5, 0.5]}
+    home.write(USER_REVIEW_INTEREST, known | review)
+    for version, mean in (("1", [1.0, 0.0, 0.0, 0.0]), ("2", [0.0, 1.0, 0.0, 0.0])):
+        home.write(USER_VISUAL_INTEREST, known | {"encoder_version": version, "mean_7d": mean})
+    run = home.run(DAY + ONE_DAY)
+    apply(home.settings, run)
+    entities = tmp_path / "labels.csv"
+    entities.write_text("user_id,event_timestamp,label\nann,2026-03-11,1\nann,2026-03-09,0\n")
+    made = {
+        release: training_set(home.store, run, entities, f"recommendation_{release}", tmp_path / f"{release}.parquet")
+        for release in ("r1", "r2")
+    }
+    first, second = (pq.read_table(tmp_path / f"{release}.parquet") for release in made)
+    views = [report.manifest.views for report in made.values()]
+    assert [report.manifest.release for report in made.values()] == ["r1", "r2"]
+    # What both releases name alike is the same to the bit, and read from the same rows.
+    both = [name for name in first.column_names if name in second.column_names]
+    assert first.select(both).equals(second.select(both))
+    assert first.column(REVIEWED).to_pylist() == [[0.5, 0.5, 0.5, 0.5], None]
+    assert {VIEWS, REVIEWED, "label"} <= set(both)
+    assert all(views[0][name] == views[1][name] for name in views[0].keys() & views[1].keys())
+    # Every other column is a feature of a view that depends on the encoder which differs, the same in both.
+    assert TASTE in first.column_names
+    assert first.column(TASTE).to_pylist() == [[1.0, 0.0, 0.0, 0.0], None]
+    assert second.column(TASTE.replace("clip_1", "clip_2")).to_pylist() == [[0.0, 1.0, 0.0, 0.0], None]
+    own = [{name for name in table.column_names if name not in both} for table in (first, second)]
+    parts = [next(name.split("__")[0] for name in names if name.startswith("user_fused")) for names in own]
+    assert {name.replace("clip_1", "clip_2").replace(*parts) for name in own[0]} == own[1]
 
 
 def test_csv_ids_stay_text_and_naive_times_are_utc(shop: Home, tmp_path: Path) -> None:
