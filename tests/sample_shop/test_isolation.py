@@ -7,7 +7,7 @@ import pipelines
 
 ROOT = Path(pipelines.__file__).parent
 # Commands that have a shop drawn.
-MAY_DRAW = {"cli.py", "demo.py"}
+MAY_DRAW = {"cli", "demo.py"}
 
 
 def _imported(module: Path) -> set[str]:
