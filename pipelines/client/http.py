@@ -9,12 +9,12 @@ import time
 from collections.abc import Sequence
 from typing import Any, Literal
 
+import msgpack
 import urllib3
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from pipelines.client.features import Features, ViewFeatures
 from pipelines.errors import FeatureRequestError
-from pipelines.server.msgpack import unpacked
 
 _MSGPACK = "application/msgpack"
 _AGAIN = frozenset({429, 503})
@@ -90,7 +90,7 @@ class FeatureClient:
         question |= {"features": list(features)} if features else {"feature_service": service}
         if release is not None:
             question["release"] = release
-        document = unpacked(self._asked(json.dumps(question).encode()))
+        document = msgpack.unpackb(self._asked(json.dumps(question).encode()))
         views = {view["view"]: ViewFeatures.of_document(view) for view in document["views"]}
         return Features(document["ids"], document["release"], document["service"], views)
 

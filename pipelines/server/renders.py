@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
+import msgpack
 import numpy as np
 import pyarrow as pa
 from pydantic_core import to_json
@@ -15,7 +16,6 @@ from pydantic_core import to_json
 from pipelines.client.features import ViewFeatures
 from pipelines.online.blocks import STATUS_NAMES, Block
 from pipelines.online.reader import Answer
-from pipelines.server.msgpack import packed
 from pipelines.server.questions import Question
 from pipelines.server.replies import JSON, RequestError
 
@@ -79,9 +79,10 @@ def compact_json(answer: Answer, question: Question) -> bytes:
     return to_json(document, inf_nan_mode="strings", bytes_mode="base64")
 
 
-def msgpack(answer: Answer, question: Question) -> bytes:
+def message_pack(answer: Answer, question: Question) -> bytes:
     """`_document` as MessagePack, arrays as their bytes."""
-    return packed(_document(answer, question, "data", bytes))
+    packed: bytes = msgpack.packb(_document(answer, question, "data", bytes))
+    return packed
 
 
 def _document(answer: Answer, question: Question, key: str, encoded: Callable[[bytes], Any]) -> dict[str, Any]:
@@ -174,4 +175,4 @@ _ARROW_TYPES = {
     "texts": pa.list_(pa.string()),
     "proto": pa.binary(),
 }
-RENDERS: dict[str, Render] = {JSON: feast_json, COMPACT: compact_json, MSGPACK: msgpack, ARROW: arrow}
+RENDERS: dict[str, Render] = {JSON: feast_json, COMPACT: compact_json, MSGPACK: message_pack, ARROW: arrow}

@@ -6,11 +6,11 @@ import base64
 import json
 from typing import Any
 
+import msgpack
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipelines.server.msgpack import packed, unpacked
 from pipelines.server.renders import ARROW, COMPACT, MSGPACK
 from tests.online.online_home import ACTIVITY, AT, PICTURES, OnlineHome
 from tests.server.conftest import Served
@@ -56,7 +56,7 @@ def test_plain_feast_answers_alike(served: Served, home: OnlineHome) -> None:
 def test_compact_forms_say_the_same(served: Served, media_type: str) -> None:
     told = served.ask_ann(media_type, entities={"user_id": BATCH})
     assert told.headers["content-type"] == media_type
-    answer = json.loads(told.body) if media_type == COMPACT else unpacked(told.body)
+    answer = json.loads(told.body) if media_type == COMPACT else msgpack.unpackb(told.body)
     assert (answer["release"], answer["entity"], answer["ids"]) == ("r1", "user_id", BATCH)
 
     def array(found: dict[str, Any]) -> np.ndarray[Any, Any]:
@@ -104,30 +104,3 @@ def test_a_pinned_release_is_answered_or_refused(served: Served) -> None:
     assert served.ask_ann(release="r1").json["metadata"]["release"] == "r1"
     gone = served.ask_ann(release="r9")
     assert (gone.status, gone.code) == (410, "release_not_live")
-
-
-@pytest.mark.parametrize(
-    ("value", "encoded"),
-    [
-        (None, "c0"),
-        (True, "c3"),
-        (5, "05"),
-        (-1, "d3ffffffffffffffff"),
-        (1.5, "cb3ff8000000000000"),
-        ("é", "a2c3a9"),
-        ("x" * 40, "d928" + "78" * 40),
-        (b"\x01", "c40101"),
-        ([1, []], "920190"),
-        ({"a": {}}, "81a16180"),
-    ],
-)
-def test_messagepack_is_as_specified(value: Any, encoded: str) -> None:
-    assert packed(value).hex() == encoded
-    assert unpacked(packed(value)) == value
-
-
-def test_messagepack_of_many(served: Served) -> None:
-    big = {"t": "x" * 70_000, "b": b"y" * 70_000, "l": list(range(70_000)), "m": {str(i): i for i in range(300)}}
-    assert unpacked(packed(big)) == big
-    with pytest.raises(ValueError, match="follow"):
-        unpacked(packed(1) + b"\0")
