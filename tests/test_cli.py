@@ -46,6 +46,7 @@ def test_what_cannot_be_used_is_said_before_spark_starts(fails: Mmfs, tmp_path: 
     assert "Run `mmfs run DROP` first" in fails("encode", "--home", home)
     assert "not an ISO 8601 instant" in fails("run", tmp_path, "--home", home, "--as-of", "yesterday")
     assert "has no offset" in fails("run", tmp_path, "--home", home, "--as-of", "2026-01-01T00:00:00")
+    assert "write for example 2026-01-01T00:00:00Z" in fails("run", tmp_path, "--home", home, "--as-of", "2026-01-01")
     assert not home.exists()
     home.mkdir()
     (home / MARKER).write_text(json.dumps({"version": HOME_VERSION + 1}))

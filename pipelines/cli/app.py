@@ -45,5 +45,5 @@ def instant(text: str | None) -> datetime | None:
     except ValueError as error:
         raise SettingsError(f"--as-of {text!r} is not an ISO 8601 instant such as 2026-06-30T00:00:00Z") from error
     if moment.tzinfo is None:
-        raise SettingsError(f"--as-of {text!r} has no offset; write for example {text}Z for UTC")
+        raise SettingsError(f"--as-of {text!r} has no offset; write for example {moment.isoformat()}Z for UTC")
     return moment.astimezone(UTC)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from pipelines.cli.app import AsOf, Drop, History, Home, app, console, instant, messages
 from pipelines.settings import load_settings
 
@@ -10,7 +12,7 @@ from pipelines.settings import load_settings
 def run(drop: Drop, home: Home = None, as_of: AsOf = None, history: History = False) -> None:
     """Take a drop in and bring everything up to date: ingest, encode, features, apply, materialise.
 
-    [dim]mmfs run shop --home state --as-of 2026-06-30T00:00:00Z[/dim]
+    [dim]mmfs run shop --home state --as-of 2026-07-01T00:00:00Z[/dim]
     """
     _steps(home, as_of, drop=drop, history=history)
 
@@ -52,7 +54,11 @@ def _steps(home: str | None, as_of: str | None, *steps: str, drop: str | None = 
 
     current = new_run(settings, moment)
     with messages.status("starting") as status:
-        reports = run_steps(
-            current, drop, steps=steps or STEPS, history=history, announce=lambda step: status.update(step)
-        )
+
+        def announce(step: str) -> None:
+            status.update(step)
+            if not messages.is_terminal:
+                messages.print(f"{datetime.now(UTC):%H:%M:%S} {step}", highlight=False)
+
+        reports = run_steps(current, drop, steps=steps or STEPS, history=history, announce=announce)
     console.print(render_report(current, reports))

@@ -123,7 +123,7 @@ class ReadPlan:
         short = [name for view in self.views for name in view.features]
         if len(set(short)) < len(short):
             twice = sorted({name for name in short if short.count(name) > 1})
-            raise FeatureNamesError(f"several views have {', '.join(twice)}; ask with full_feature_names")
+            raise FeatureNamesError(f'several views have {", ".join(twice)}; ask with "full_feature_names": true')
         return short
 
 

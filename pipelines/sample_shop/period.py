@@ -70,7 +70,7 @@ def visits_by_day(period: Period) -> np.ndarray:
     factor = 1 + 0.1 * np.cos(2 * np.pi * (period.day_of_year() - 340) / _YEAR)
     sale = sale_days(period)
     lull = np.zeros(period.days, dtype=bool)
-    for step in range(1, _LULL_DAYS + 1):
+    for step in range(1, min(_LULL_DAYS, period.days - 1) + 1):
         lull[step:] |= sale[: period.days - step]
     return factor * np.where(sale, _SALE_VISITS, np.where(lull, _LULL, 1.0))
 

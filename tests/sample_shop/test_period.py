@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 import numpy as np
+import pytest
 
 from pipelines.sample_shop.catalogue import DAY, build_catalogue
 from pipelines.sample_shop.goods import CATEGORIES
@@ -32,6 +33,11 @@ def test_a_sale_brings_visits_and_a_lull_after_it() -> None:
     usual = np.median(visits)
     assert visits[_day(11, 11)] > 1.6 * usual
     assert visits[_day(6, 20)] < 0.9 * usual
+
+
+@pytest.mark.parametrize("days", [1, 3])
+def test_a_period_may_be_shorter_than_a_lull(days: int) -> None:
+    assert visits_by_day(Period(YEAR.start_us, days, 3)).shape == (days,)
 
 
 def test_each_category_has_its_own_season() -> None:
