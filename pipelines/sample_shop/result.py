@@ -33,4 +33,5 @@ class SampleShopSummary:
         tables = ", ".join(f"{rows:,} {table}" for table, rows in self.rows.items())
         media = ", ".join(f"{count:,} {kind}" for kind, count in self.media.items())
         oddities = sum(self.dirt.values())
-        return f"{self.path}: {tables}; {media}; up to {self.end:%Y-%m-%dT%H:%M:%SZ}; {oddities:,} oddities; truth in {self.truth}"
+        until = f"up to {self.end:%Y-%m-%dT%H:%M:%SZ}"
+        return f"{self.path}: {tables}; {media}; {until}; {oddities:,} oddities; truth in {self.truth}"
