@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from pipelines.cli.app import AsOf, Drop, History, Home, app, console, instant, messages
 from pipelines.settings import load_settings
 
@@ -54,11 +52,7 @@ def _steps(home: str | None, as_of: str | None, *steps: str, drop: str | None = 
 
     current = new_run(settings, moment)
     with messages.status("starting") as status:
-
-        def announce(step: str) -> None:
-            status.update(step)
-            if not messages.is_terminal:
-                messages.print(f"{datetime.now(UTC):%H:%M:%S} {step}", highlight=False)
-
-        reports = run_steps(current, drop, steps=steps or STEPS, history=history, announce=announce)
+        reports = run_steps(
+            current, drop, steps=steps or STEPS, history=history, announce=lambda step: status.update(step)
+        )
     console.print(render_report(current, reports))
