@@ -40,13 +40,12 @@ def published(
     event_timestamp, created_at and what `with_values` needs to know."""
     location = store.location(table)
     files = _plain_files(location)
-    if files is None:
+    of_encoder = {"encoder": encoder[0], "encoder_version": encoder[1]}.items()
+    paths = [f.path for f in files or () if of_encoder <= f.partition.items() and _may_be_younger(f, since)]
+    # Without a file Spark finds nothing by the partitions and statistics alone.
+    if not paths:
         rows = store.read(table).where((F.col("encoder") == encoder[0]) & (F.col("encoder_version") == encoder[1]))
         return _younger(rows, since).select(*_KEYS, *(F.col(v.physical).alias(v.name) for v in values))
-    of_encoder = {"encoder": encoder[0], "encoder_version": encoder[1]}.items()
-    paths = [file.path for file in files if of_encoder <= file.partition.items() and _may_be_younger(file, since)]
-    if not paths:
-        return store.read(table).where("false").select(*_KEYS, *(F.col(v.physical).alias(v.name) for v in values))
     keys = [column for column in table.columns if column.name in {*_KEYS, *table.partition_by}]
     _, root = open_filesystem(location)
     there = [_GLOB.sub(r"\\\1", location + path.removeprefix(root)) for path in paths]
@@ -103,9 +102,8 @@ def _plain_files(location: str) -> tuple[DataFile, ...] | None:
 
 
 def _may_be_younger(file: DataFile, since: dt.datetime) -> bool:
-    newest = file.statistics().get("maxValues", {}).get("event_timestamp")
-    # A statistic is cut to milliseconds.
-    return newest is None or dt.datetime.fromisoformat(newest) + dt.timedelta(milliseconds=1) > since
+    _, newest = file.instants("event_timestamp")
+    return newest is None or newest > since
 
 
 def _younger(rows: DataFrame, since: dt.datetime) -> DataFrame:

@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import unquote
 
@@ -24,6 +25,8 @@ from pipelines.tables.arrow_types import arrow_type
 _KNOWN_FEATURES = frozenset({"deletionVectors", "columnMapping", "timestampNtz", "vacuumProtocolCheck"})
 _COMMIT = re.compile(r"(\d{20})\.json")
 _CHECKPOINT = re.compile(r"(\d{20})\.checkpoint(?:\.(\d{10})\.(\d{10}))?\.parquet")
+# Statistics cut timestamps to whole milliseconds.
+_MILLISECOND = timedelta(milliseconds=1)
 _SCHEMES = {"s3a": "s3", "s3n": "s3"}
 _ACTIONS = ("add", "remove", "metaData", "protocol")
 
@@ -55,6 +58,19 @@ class DataFile:
     def statistics(self) -> dict[str, Any]:
         """`numRecords`, `minValues`, `maxValues`, by physical column names; empty where nothing was written."""
         return json.loads(self.stats) if self.stats else {}
+
+    def instants(self, column: str) -> tuple[datetime | None, datetime | None]:
+        """Bounds of a timestamp column's values, by its physical name; None where nothing is known. Aware, UTC."""
+        statistics = self.statistics()
+        least, greatest = (_instant(statistics.get(bound, {}).get(column)) for bound in ("minValues", "maxValues"))
+        return least, greatest + _MILLISECOND if greatest is not None else None
+
+
+def _instant(text: Any) -> datetime | None:
+    if not isinstance(text, str):
+        return None
+    instant = datetime.fromisoformat(text)
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)

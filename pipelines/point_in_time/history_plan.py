@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -24,8 +23,6 @@ SHARE_BYTES = 64 * 2**20
 NO_TABLE = -1
 _ROW_BITS = 36
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# Delta's statistics cut timestamps to whole milliseconds.
-_MILLISECOND = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True)
@@ -202,8 +199,7 @@ def _may_matter(file: DataFile, history: History, index: KeyIndex, bounds: Mappi
     statistics = file.statistics()
     least, greatest = statistics.get("minValues", {}), statistics.get("maxValues", {})
     event = history.times[0].physical
-    low, high = _time(least, event), _time(greatest, event)
-    if not overlap(low, high + _MILLISECOND if high is not None else None, bounds[event]):
+    if not overlap(*file.instants(event), bounds[event]):
         return False
     for position, column in enumerate(history.keys):
         low, high = least.get(column.physical), greatest.get(column.physical)
@@ -212,11 +208,3 @@ def _may_matter(file: DataFile, history: History, index: KeyIndex, bounds: Mappi
         if not index.may_hold(position, pa.scalar(low, column.type), pa.scalar(high, column.type)):
             return False
     return True
-
-
-def _time(values: Mapping[str, Any], name: str) -> datetime | None:
-    text = values.get(name)
-    if not isinstance(text, str):
-        return None
-    instant = datetime.fromisoformat(text)
-    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
