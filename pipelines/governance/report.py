@@ -61,9 +61,9 @@ def _reasons(report: StepReport) -> RichTable:
     noted = [f for f in report.figures if f.reason or (f.measure not in _COLUMNS and f.measure != _SECONDS)]
     noted = sorted((f for f in noted if f.value), key=lambda f: (f.measure, f.subject or "", -f.value))
     columns = {
-        "": [f.subject for f in noted],
+        "": [f.subject or "" for f in noted],
         "measure": [f.measure for f in noted],
-        "reason": [f.reason for f in noted],
+        "reason": [f.reason or "" for f in noted],
     }
     filled = {heading: texts for heading, texts in columns.items() if any(texts)}
     for heading in filled:
