@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import TypeVar
 
 from feast import FeatureStore, FeatureView
 from feast.errors import FeastError
@@ -22,7 +23,7 @@ from pipelines.errors import (
 from pipelines.online.layout import RowSchema, field_id
 from pipelines.releases.pin import Pin, read_pin
 from pipelines.settings import Settings
-from pipelines.tables.features import USER_CONSENT
+from pipelines.tables.features import PRODUCT_VECTORS, USER_CONSENT
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class ViewPlan:
     purpose: str | None
     join_key: str
     releases: tuple[str, ...]
+    # The declared table that the rows come from, where it is one.
+    table: str | None = None
 
     @cached_property
     def places(self) -> Mapping[str, int]:
@@ -88,7 +91,8 @@ class ViewPlan:
         releases = tuple(r for r in view.tags.get("release", "").split(",") if r)
         names = tuple(schema.positions)
         [join_key] = view.join_keys
-        return cls(view.name, view.name, schema, names, ttl, view.tags.get("purpose"), join_key, releases)
+        tags = view.tags
+        return cls(view.name, view.name, schema, names, ttl, tags.get("purpose"), join_key, releases, tags.get("table"))
 
 
 @dataclass(frozen=True)
@@ -127,12 +131,29 @@ class ReadPlan:
         return short
 
 
+@dataclass(frozen=True)
+class RankingPlan:
+    """A service of users' and products' views: what is read of the user, numbers of products, their vectors."""
+
+    user: ReadPlan
+    products: ReadPlan
+    vectors: ReadPlan
+
+
 class Definitions:
     """See the module. `generation` is the online store's at the time of reading."""
 
-    def __init__(self, views: Iterable[ViewPlan], services: Mapping[str, ReadPlan], pin: Pin, generation: int) -> None:
+    def __init__(
+        self,
+        views: Iterable[ViewPlan],
+        services: Mapping[str, ReadPlan],
+        rankings: Mapping[str, RankingPlan],
+        pin: Pin,
+        generation: int,
+    ) -> None:
         self._views = {view.name: view for view in views}
         self._services = dict(services)
+        self._rankings = dict(rankings)
         self._lists: dict[tuple[str, ...], ReadPlan] = {}
         self.pin = pin
         self.generation = generation
@@ -150,39 +171,48 @@ class Definitions:
         # Views of several entities or of none are left to Feast, as are services of them or of on-demand views.
         views = {view.name: ViewPlan.of(view) for view in found if len(view.join_keys) == 1}
         consent = views.get(USER_CONSENT.name)
-        plans = {}
+        plans, rankings = {}, {}
         for service in services:
             projections = service.feature_view_projections
-            if len({views[p.name].join_key if p.name in views else p.name for p in projections}) == 1:
-                chosen = tuple(
-                    replace(views[p.name], label=p.name_to_use(), features=tuple(f.name for f in p.features))
-                    for p in projections
-                )
-                use, release = service.tags.get("use"), service.tags.get("release")
-                plans[service.name] = _plan(chosen, consent, use, release, service.tags.get("purpose", "none"))
-        return cls(views.values(), plans, pin, generation)
+            keys = {views[p.name].join_key if p.name in views else p.name for p in projections}
+            if not keys <= {"user_id", "product_id"} and len(keys) != 1:
+                continue
+            chosen = tuple(
+                replace(views[p.name], label=p.name_to_use(), features=tuple(f.name for f in p.features))
+                for p in projections
+            )
+            use, release = service.tags.get("use"), service.tags.get("release")
+            purpose = service.tags.get("purpose", "none")
+            if len(keys) == 1:
+                plans[service.name] = _plan(chosen, consent, use, release, purpose)
+            elif ranking := _ranking(chosen, consent, use, release, purpose):
+                rankings[service.name] = ranking
+        return cls(views.values(), plans, rankings, pin, generation)
 
     def service(self, name: str, release: str | None = None) -> ReadPlan:
         """A use in the given release, or as named (`risk_r2`), or in the default release.
 
         Raises UnknownServiceError, UnknownReleaseError where the release is not live, HomeEmptyError.
         """
+        return self._named(self._services, name, release)
+
+    def ranking(self, name: str, release: str | None = None) -> RankingPlan:
+        """The same of a service of users and products."""
+        return self._named(self._rankings, name, release)
+
+    def _named(self, plans: Mapping[str, P], name: str, release: str | None) -> P:
         if release is not None:
             self.require_live(release)
             suffix = f"_{release}"
             name = name if name.endswith(suffix) else name + suffix
-        plan = self._services.get(name)
-        if plan is None:
-            self._explain_missing(name)
-            raise UnknownServiceError(f"no feature service '{name}'; there are: {', '.join(sorted(self._services))}")
-        return plan
-
-    def _explain_missing(self, name: str) -> None:
+        if name in plans:
+            return plans[name]
         if not self._services:
             raise HomeEmptyError("no feature services are registered; run: mmfs apply")
         use, _, release = name.rpartition("_")
-        if use in self._services and release not in self.pin.live:
+        if use in plans:
             self.require_live(release)
+        raise UnknownServiceError(f"no feature service '{name}'; there are: {', '.join(sorted(plans)) or 'none'}")
 
     def require_live(self, release: str) -> None:
         """Raises UnknownReleaseError."""
@@ -225,6 +255,20 @@ class Definitions:
 
 
 _KEPT_LISTS = 256
+P = TypeVar("P")
+
+
+def _ranking(
+    views: tuple[ViewPlan, ...], consent: ViewPlan | None, use: str | None, release: str | None, purpose: str
+) -> RankingPlan | None:
+    """None where a service of users and products has no vectors of products, and is none of ours."""
+    vectors = [view for view in views if view.table == PRODUCT_VECTORS.name]
+    of_user = tuple(view for view in views if view.join_key == "user_id")
+    shown = tuple(replace(v, features=v.numbers) for v in views if v.join_key == "product_id" and v.numbers)
+    if not vectors or not shown:
+        return None
+    user = _plan(of_user, consent, use, release, purpose)
+    return RankingPlan(user, *(_plan(some, consent, use, release, "none") for some in (shown, (vectors[0],))))
 
 
 def _plan(

@@ -37,4 +37,4 @@ class TextKeys:
 
     def __call__(self, value: str) -> bytes:
         encoded = value.encode()
-        return self._beginning + struct.pack("<I", len(encoded)) + encoded
+        return b"%b%b%b" % (self._beginning, len(encoded).to_bytes(4, "little"), encoded)
