@@ -31,8 +31,8 @@ def measure_ranking(folder: Path, redis: RedisServer, products: int, dimensions:
     """Milliseconds with products' vectors kept in memory, and with all of them read anew for each question."""
     random = np.random.default_rng(7)
     # Beside the other benchmarks' store, which is of the same project.
-    place = {"feast_config": "feature_store.redis.yaml", "redis": f"{redis.address},db=1"}
-    settings = Settings(home=str(folder / "ranking"), **place)
+    place = f"{redis.address},db=1"
+    settings = Settings(home=str(folder / "ranking"), feast_config="feature_store.redis.yaml", redis=place)
     users, names = [f"user{i:04d}" for i in range(_USERS)], [f"p{i:06d}" for i in range(products)]
     _fill(OnlineHome(settings), users, names, dimensions, random)
     unkept = settings.model_copy(update={"serve": ServeSettings(kept_products=1)})

@@ -43,10 +43,10 @@ class KeptVectors:
             return {name: _column(block, name) for name in block.plan.features}
         with self._lock:
             missing = self._missing(distinct)
-        block = fetch(missing) if missing else None
+        read = fetch(missing) if missing else None
         with self._lock:
-            if block is not None:
-                self._keep(missing, block)
+            if read is not None:
+                self._keep(missing, read)
             slots = [self._slots.get(identifier, -1) for identifier in ids]
             if min(slots, default=0) >= 0:
                 return {name: column[slots] for name, column in self._columns.items()}

@@ -195,7 +195,7 @@ class OnlineReader:
             self._keys[join_key] = TextKeys(self._feast.config.project, join_key)
         key = self._keys[join_key]
         if join_key != _PERSON:
-            return [key(identifier) for identifier in ids]
+            return key.many(ids)
         # Nobody has the empty id, and nobody's row is under it.
         return [key(subject_key(kind, identifier, self.settings) if identifier else "") for identifier in ids]
 

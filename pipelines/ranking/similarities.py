@@ -176,5 +176,5 @@ def _compare_last(found: Similarities, cosines: Vectors) -> None:
 def _known(vectors: Vectors) -> npt.NDArray[np.bool_]:
     if not vectors.shape[1]:
         return np.zeros(len(vectors), bool)
-    known: npt.NDArray[np.bool_] = ~np.isnan(vectors).any(axis=1)
+    known: npt.NDArray[np.bool_] = np.logical_not(np.isnan(vectors).any(axis=1))
     return known

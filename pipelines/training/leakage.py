@@ -90,6 +90,7 @@ def check_leakage(store: TableStore, made: TrainingSet) -> LeakageReport:
 def _keys(frame: EntityFrame, part: ViewPart, chosen: list[int]) -> list[str | None]:
     """The chosen rows' ids of the view's entity."""
     column = frame.keys if part.join_key == frame.join_key else frame.products
+    assert column is not None
     keys: list[str | None] = column.take(pa.array(chosen)).to_pylist()
     return keys
 

@@ -81,7 +81,7 @@ class RankingRows:
             start += count
 
     def _numbers(self, joined: Joined, some: slice) -> dict[str, pa.ChunkedArray]:
-        columns = {}
+        columns: dict[str, pa.ChunkedArray] = {}
         for history in self.tables.values():
             table, rows = joined.winners(history.view.name)
             positions = pa.array(rows[some], mask=rows[some] < 0)
