@@ -13,14 +13,13 @@ from redis.retry import Retry
 
 from pipelines.errors import OnlineStoreError, OnlineStoreUnreachableError, SettingsError
 from pipelines.online.keys import project_prefix
-from pipelines.online.redis_scripts import LOAD_PUT, READ, put_command, read_command, values_of
+from pipelines.online.redis_commands import LOAD_PUT, put_command, read_commands
 from pipelines.online.rows import Reading, Row
 from pipelines.online.store import PackedOnlineStore, PackedOnlineStoreConfig
 
 # A script blocks the server while it runs, about 5 microseconds a row.
 _ROWS_PER_SCRIPT = 200
 _ROWS_PER_EXCHANGE = 1000
-_KEYS_PER_SCRIPT = 250
 _KEYS_PER_SCAN = 1000
 # Longest wait of a reader that must not wait.
 _QUICK_SECONDS = 0.05
@@ -79,7 +78,7 @@ class RedisRows:
         self._client: Any = client
         self._prefix = project_prefix(project)
         self._about = f"mmfs-about:{project}"
-        self._about_key = self._about.encode()
+        self._about_command = read_commands([self._about.encode()], [b"mark", b"generation"])
 
     def put(self, rows: Sequence[Row], schemas: Mapping[int, str]) -> int:
         written = 0
@@ -96,19 +95,10 @@ class RedisRows:
         return written
 
     def read(self, keys: Sequence[bytes], fields: Sequence[bytes]) -> Reading:
-        chunks = [keys[at : at + _KEYS_PER_SCRIPT] for at in range(0, max(len(keys), 1), _KEYS_PER_SCRIPT)]
-        commands = b"".join(read_command(chunk, self._about_key, fields) for chunk in chunks)
+        # What is said of the store is read last: whoever finds a view's rows gone also finds the generation raised.
+        commands = read_commands(keys, fields) + self._about_command
         with _told():
-            try:
-                blobs = self._exchange(commands, len(chunks))
-            except redis.exceptions.NoScriptError:
-                # A server that was restarted has forgotten its scripts.
-                self._client.script_load(READ)
-                blobs = self._exchange(commands, len(chunks))
-        rows: list[list[bytes | None]] = []
-        for chunk, blob in zip(chunks, blobs, strict=True):
-            *values, mark, generation = values_of(blob, len(chunk) * len(fields) + 2)
-            rows += [values[i * len(fields) : (i + 1) * len(fields)] for i in range(len(chunk))]
+            *rows, (mark, generation) = self._exchange(commands, len(keys) + 1)
         return Reading(rows, None if mark is None else mark.decode(), int(generation or 0))
 
     def _exchange(self, commands: bytes, count: int) -> list[Any]:
