@@ -12,8 +12,8 @@ import numpy as np
 
 from pipelines.identity.subject_keys import USER
 from pipelines.online.blocks import IS_PRESENT, Block
-from pipelines.online.definitions import RankingPlan
 from pipelines.online.kept_vectors import KeptVectors
+from pipelines.online.plans import RankingPlan
 from pipelines.online.reader import Answer, OnlineReader
 from pipelines.ranking.similarities import (
     INTERESTS,

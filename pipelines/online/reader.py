@@ -25,9 +25,10 @@ from pipelines.errors import (
 from pipelines.governance.home import open_home
 from pipelines.identity.subject_keys import USER, subject_key
 from pipelines.online.blocks import Block
-from pipelines.online.definitions import Definitions, ReadPlan
+from pipelines.online.definitions import Definitions
 from pipelines.online.keys import TextKeys
 from pipelines.online.layout import HEAD_SIZE, PRESENT, RowSchema, split
+from pipelines.online.plans import ReadPlan
 from pipelines.online.rows import Reading, RowKeeper, Schemas
 from pipelines.online.values import unpack_texts
 from pipelines.serving.repo import feature_store, packed_store
