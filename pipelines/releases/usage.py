@@ -9,6 +9,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from feast import FeatureService
+
 from pipelines.errors import TableNotFoundError
 from pipelines.online.layout import field_id
 from pipelines.point_in_time.delta_log import read_snapshot
@@ -84,10 +86,10 @@ def used_views(settings: Settings) -> list[UsedView]:
     ]
 
 
-def _readers(services: Sequence[object]) -> dict[str, list[str]]:
+def _readers(services: Sequence[FeatureService]) -> dict[str, list[str]]:
     """Names of the services by view."""
     readers: dict[str, list[str]] = defaultdict(list)
     for service in services:
-        for projection in service.feature_view_projections:  # type: ignore[attr-defined]
-            readers[projection.name].append(service.name)  # type: ignore[attr-defined]
+        for projection in service.feature_view_projections:
+            readers[projection.name].append(service.name)
     return readers
