@@ -24,7 +24,13 @@ def test_a_turn_is_seen_through() -> None:
     as_it_is = cosines(VECTORS, turned)
     assert as_it_is is not None
     assert as_it_is.mean() < 0.5
-    assert mapped_cosines(VECTORS, turned) == pytest.approx(np.ones(300))
+    assert mapped_cosines(VECTORS, turned) == pytest.approx(np.ones(300), abs=1e-3)
+
+
+def test_the_same_space_stays_the_same_where_contents_are_fewer_than_dimensions() -> None:
+    few = RANDOM.normal(size=(40, 64))
+    few /= np.linalg.norm(few, axis=1, keepdims=True)
+    assert mapped_cosines(few, few) == pytest.approx(np.ones(40), abs=1e-6)
 
 
 def test_a_strange_space_stays_strange_on_contents_the_map_has_not_seen() -> None:

@@ -18,6 +18,7 @@ NEIGHBOURS = 10
 # Users whose neighbours are compared: the likeness of all pairs is computed.
 _MOST_USERS = 3000
 _SEED = 1
+_STILL = 0.01  # of the mean spread along an axis
 
 
 def common_vectors(case: Case) -> tuple[Floats, Floats]:
@@ -38,7 +39,11 @@ def mapped_cosines(before: Floats, after: Floats) -> Floats:
     order = np.random.default_rng(_SEED).permutation(len(before))
     halves, found = (order[::2], order[1::2]), np.zeros(len(before))
     for fitted, held_out in (halves, halves[::-1]):
-        left, _, right = np.linalg.svd(after[fitted].T @ before[fitted], full_matrices=False)
+        shared = after[fitted].T @ before[fitted]
+        if before.shape == after.shape:
+            # Directions that few contents show are not turned: left to chance, the map would be worse than none.
+            shared += _STILL * np.square(before[fitted]).sum() / before.shape[1] * np.eye(len(shared))
+        left, _, right = np.linalg.svd(shared, full_matrices=False)
         images = after[held_out] @ (left @ right)
         norms = np.maximum(np.linalg.norm(images, axis=1), 1e-12)
         found[held_out] = (images * before[held_out]).sum(axis=1) / norms
