@@ -14,7 +14,7 @@ from pipelines.settings import PROJECT_ROOT
 
 _WEIGHTS = "open_clip_model.safetensors"
 _HEAD = "visual.head."
-NOISE = 0.7
+NOISE = 1.0
 Change = Callable[[str, torch.Tensor, torch.Generator], torch.Tensor]
 
 
