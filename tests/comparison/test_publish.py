@@ -7,6 +7,7 @@ import json
 import re
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -67,6 +68,7 @@ def test_a_comparison_is_a_page_and_runs_in_mlflow(settings: Settings, encoding:
     assert files >= {"comparison.html", "comparison.json", "plots"}
     assert parent.data.tags["mlflow.note.content"] == found.verdict.sentence
     assert parent.data.metrics["title_to_picture/difference high"] < 0
+    assert parent.inputs is not None
     assert {data.dataset.name for data in parent.inputs.dataset_inputs} >= {"products", "user_tiles"}
     assert {run.info.run_id for run in children} == set(logged.children)
     assert all(run.data.metrics["pace/image per second low"] > 0 for run in children)
@@ -112,7 +114,9 @@ def test_what_cannot_be_compared_is_said(settings: Settings, encoding: Encoding,
 
 def test_encoding_apart_gives_what_encoding_here_gives(encoding: Encoding) -> None:
     spec = resolve(BUNDLED)
-    rows = [{"content_hash": text, "modality": "query", "text": text, "paths": None} for text in ("red shoes", "雨伞")]
+    rows: list[dict[str, Any]] = [
+        {"content_hash": text, "modality": "query", "text": text, "paths": None} for text in ("red shoes", "雨伞")
+    ]
     rows.append({"content_hash": "gone", "modality": "image", "text": None, "paths": ["/nowhere.png"]})
     made = encode_apart(spec, rows, threads=1, cache_dir=PROJECT_ROOT / ".cache")
     by_content = {row["content_hash"]: row for row in made.rows.to_pylist()}

@@ -70,12 +70,13 @@ def stability_figures(case: Case, modality: str) -> tuple[Figure, ...]:
         users = sorted(means[0].keys() & means[1].keys())
         users = list(np.random.default_rng(_SEED).permutation(users)[:_MOST_USERS])
         if len(users) > NEIGHBOURS:
-            vectors = [_units(np.stack([of[user] for user in users])) for of in means]
-            found.append(("user", quantity, estimated(shared_neighbours(*vectors, NEIGHBOURS)), _chance(len(users))))
+            first, second = (_units(np.stack([of[user] for user in users])) for of in means)
+            kept = estimated(shared_neighbours(first, second, NEIGHBOURS))
+            found.append(("user", quantity, kept, _chance(len(users))))
     keys = sorted(k[1] for k in case.before.vectors.keys() & case.after.vectors.keys() if k[0] == modality)
     if len(keys) > NEIGHBOURS:
-        vectors = [space.matrix(modality, keys).astype(np.float64) for space in case.spaces]
-        kept = estimated(shared_neighbours(*vectors, NEIGHBOURS))
+        first, second = (space.matrix(modality, keys).astype(np.float64) for space in case.spaces)
+        kept = estimated(shared_neighbours(first, second, NEIGHBOURS))
         found.append((modality.replace("_", " "), quantity, kept, _chance(len(keys))))
     return figures(*found)
 
