@@ -14,7 +14,7 @@ from pipelines.settings import PROJECT_ROOT
 
 _WEIGHTS = "open_clip_model.safetensors"
 _HEAD = "visual.head."
-NOISE = 1.0
+NOISE = 2.0
 Change = Callable[[str, torch.Tensor, torch.Generator], torch.Tensor]
 
 
