@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 HOUSEHOLDS = 8
 REVIEWS = 20
 # One in so many of the products bought is known to the shop: few pictures prove as much as many.
-PRODUCTS_PER_KNOWN_ONE = 4
+PRODUCTS_PER_KNOWN_ONE = 8
 NOT_TABLES = ("README.md", "mapping.csv")
 AS_OF = datetime(2018, 4, 15, tzinfo=UTC)
 
