@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from pipelines.evaluation.measure import Absent, Figure, Measure, Measured
+from pipelines.evaluation.measure import Absent, Figure, Measured, Topic
 from pipelines.evaluation.plots import drawn
 
 _PAGE = """<!DOCTYPE html>
@@ -36,10 +36,11 @@ details summary {{ cursor: pointer; color: #555; }}
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Each measure with what it found; `facts` say of what, when and with which encoders."""
+    """Each topic with what was found; `facts` say of what, when and with which encoders."""
 
     facts: Mapping[str, str]
-    found: Sequence[tuple[Measure, Measured | Absent]]
+    found: Sequence[tuple[Topic, Measured | Absent]]
+    title: str = "What the features hold of the planted truth"
 
     def to_json(self) -> str:
         """Figures and reasons by measure."""
@@ -54,7 +55,7 @@ class Evaluation:
     def to_html(self) -> str:
         """One page: facts, an overview, then each measure with plot and table."""
         return _PAGE.format(
-            title="What the features hold of the planted truth",
+            title=escape(self.title),
             facts=_table(("", ""), [(name, value) for name, value in self.facts.items()]),
             overview=_overview(self.found),
             sections="\n".join(_section(measure, outcome) for measure, outcome in self.found),
@@ -65,7 +66,7 @@ def _values(figure: Figure) -> dict[str, object]:
     return {"part": figure.part, "quantity": figure.quantity, **vars(figure.estimate), "chance": figure.chance}
 
 
-def _overview(found: Sequence[tuple[Measure, Measured | Absent]]) -> str:
+def _overview(found: Sequence[tuple[Topic, Measured | Absent]]) -> str:
     absent = [(measure.title, outcome.reason) for measure, outcome in found if isinstance(outcome, Absent)]
     taken = len(found) - len(absent)
     said = f"<p>{taken} of {len(found)} measures taken. Intervals are 95%.</p>"
@@ -74,7 +75,7 @@ def _overview(found: Sequence[tuple[Measure, Measured | Absent]]) -> str:
     return said + '<div class="absent">' + _table(("absent", "why"), absent) + "</div>"
 
 
-def _section(measure: Measure, outcome: Measured | Absent) -> str:
+def _section(measure: Topic, outcome: Measured | Absent) -> str:
     head = f'<h2 id="{escape(measure.name)}">{escape(measure.title)}</h2><p>{escape(measure.explanation)}</p>'
     if isinstance(outcome, Absent):
         return head + f'<p class="absent">Absent: {escape(outcome.reason)}.</p>'

@@ -55,12 +55,15 @@ def training_set(
     service: str,
     out_path: Path,
     release: str | None = None,
+    *,
+    keyed: bool = False,
 ) -> TrainingSet:
     """Write the entity rows, in their order and number, with the service's features as known at each moment.
 
     Columns of the file are kept; each feature is `<view>__<feature>`, NULL where nothing was known. Features of those
     whose consent for the service's purpose is not in force at the run's time are NULL. The file and its manifest
-    appear whole or not at all. Raises EntityFrameError, UnknownServiceError, UnknownReleaseError.
+    appear whole or not at all. `keyed`: the file's user ids are subject keys already, as in the home's own tables.
+    Raises EntityFrameError, UnknownServiceError, UnknownReleaseError.
     """
     entities_path, out_path = Path(entities_path), Path(out_path)
     require_entities(entities_path)
@@ -69,7 +72,7 @@ def training_set(
     found = find_service(feast, run.settings, service, release)
     views = [feast.get_feature_view(p.name) for p in found.feature_view_projections]
     [(_, key)] = join_keys(views[0])
-    frame = read_entities(entities_path, key, run.settings)
+    frame = read_entities(entities_path, key, run.settings, keyed=keyed)
     purpose = found.tags["purpose"]
     without = withheld(store, run, frame.keys.dictionary, purpose)
     asked = Manifest(
@@ -78,6 +81,7 @@ def training_set(
         purpose=purpose,
         as_of=run.as_of,
         join_key=key,
+        keyed=keyed,
         rows=frame.rows.num_rows,
         entities=len(frame.keys.dictionary.unique()),
         entities_without_consent=len(without.keys),
@@ -99,7 +103,7 @@ def replay(store: TableStore, run: Run, entities_path: Path, manifest: Path, out
     require_entities(Path(entities_path))
     require_format(Path(out_path), "output")
     before = read_manifest(Path(manifest))
-    frame = read_entities(Path(entities_path), before.join_key, run.settings)
+    frame = read_entities(Path(entities_path), before.join_key, run.settings, keyed=before.keyed)
     if frame.checksum != before.entity_file_checksum:
         raise ReplayRefusedError(
             f"{entities_path} is not the entity file of {manifest}: its checksum is {frame.checksum}, "

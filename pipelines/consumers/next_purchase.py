@@ -1,0 +1,143 @@
+"""Which products will a user buy next? Rankers with and without multimodal features, against three baselines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import numpy.typing as npt
+
+from pipelines.consumers.backtest import Backtest, Plan
+from pipelines.consumers.baselines import als, item_knn, item_similarity, popularity, with_ties_broken
+from pipelines.consumers.catalogue import Catalogue, Versions
+from pipelines.consumers.next_purchase_figures import Tried, topics
+from pipelines.consumers.occasions import Histories, Occasion
+from pipelines.consumers.pulled import Floats32, Pulled, entity_rows
+from pipelines.consumers.ranker import Ranker, drawn_pairs
+from pipelines.consumers.ranking_features import RankingFeatures, UserSide
+from pipelines.consumers.workbench import Outcome, Workbench
+from pipelines.errors import ConsumerError
+
+PLAN = Plan(horizon_days=14, step_days=7, warm_up_days=10)
+WITHOUT, WITH = "ranker without multimodal", "ranker with multimodal"
+_AT_ONCE = 128  # users whose features are held at once
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """One cut: who bought what, out of which products, after having done what; and what Feast knows of them."""
+
+    occasion: Occasion
+    catalogue: Catalogue
+    histories: Histories
+    similarity: Floats32
+    users: UserSide
+    relevant: npt.NDArray[np.bool_]
+
+    def features(self) -> Iterator[tuple[slice, Floats32]]:
+        """Features of some users at a time."""
+        making = RankingFeatures(self.catalogue)
+        for start in range(0, len(self.users), _AT_ONCE):
+            some = slice(start, start + _AT_ONCE)
+            names = self.occasion.users[some]
+            behaviour = {
+                "item_knn": item_knn(self.histories, self.similarity, names),
+                "own_weight": self.histories.of(names, self.histories.weights),
+                "own_purchases": self.histories.of(names, self.histories.purchases),
+                "own_last_purchase": self.histories.of(names, self.histories.last_purchase),
+            }
+            yield some, making.of(self.users.rows(some), behaviour)
+
+
+def next_purchase(bench: Workbench, plan: Plan = PLAN) -> Outcome:
+    """Tries rankers on the last cuts of a rolling backtest. Raises ConsumerError where there is too little."""
+    backtest = plan.cuts(bench.acts.start, bench.acts.end)
+    occasions = {
+        cut: Occasion.at(bench.acts, cut, backtest.horizon, bench.allowed)
+        for cut in sorted({cut for fold in backtest.folds() for cut in (*fold.train, fold.test)})
+    }
+    occasions = {cut: occasion for cut, occasion in occasions.items() if occasion.users}
+    if not occasions:
+        raise ConsumerError("nobody who may be personalised bought anything after a cut; bring purchases in")
+    versions = Versions.of(bench.published)
+    pulled_users, pulled_products = _pull(bench, list(occasions.values()), versions)
+    scenes = {
+        cut: _scene(bench, occasion, versions, pulled_users, pulled_products) for cut, occasion in occasions.items()
+    }
+    tried = [
+        _try(bench, [scenes[cut] for cut in fold.train if cut in scenes], scenes[fold.test])
+        for fold in backtest.folds()
+        if fold.test in scenes and any(cut in scenes for cut in fold.train)
+    ]
+    facts = _facts(bench, backtest, tried, scenes)
+    return Outcome(facts, topics(Tried.together(tried)), (pulled_users, pulled_products))
+
+
+def _pull(bench: Workbench, occasions: Sequence[Occasion], versions: Versions) -> tuple[Pulled, Pulled]:
+    users = [(user, occasion.cut) for occasion in occasions for user in occasion.users]
+    offered = [(product, o.cut) for o in occasions for product in versions.at(o.cut)["product_id"]]
+    return (
+        bench.puller.pull("next_purchase_users", entity_rows("user_id", *_columns(users)), "recommendation"),
+        bench.puller.pull("next_purchase_products", entity_rows("product_id", *_columns(offered)), "product_ranking"),
+    )
+
+
+def _columns(rows: Sequence[tuple[str, datetime]]) -> tuple[list[str], list[datetime]]:
+    return [key for key, _ in rows], [at for _, at in rows]
+
+
+def _scene(bench: Workbench, occasion: Occasion, versions: Versions, users: Pulled, products: Pulled) -> _Scene:
+    catalogue = Catalogue.of(versions.at(occasion.cut), products, occasion.cut)
+    histories = Histories.at(bench.acts, occasion.cut, catalogue, bench.allowed)
+    return _Scene(
+        occasion,
+        catalogue,
+        histories,
+        item_similarity(histories),
+        UserSide.of(users, occasion.cut, catalogue),
+        occasion.relevant(catalogue),
+    )
+
+
+def _try(bench: Workbench, train: Sequence[_Scene], test: _Scene) -> Tried:
+    with_all, plain = _fitted(train)
+    names, catalogue = test.occasion.users, test.catalogue
+    popular = popularity(catalogue)
+    scores = {
+        "popularity": np.broadcast_to(popular, (len(names), len(popular))),
+        "item-kNN": with_ties_broken(item_knn(test.histories, test.similarity, names), popular),
+        "ALS": with_ties_broken(als(bench.store.spark, test.histories, names, len(catalogue)), popular),
+    }
+    parts = [(plain.scores(features), with_all.scores(features)) for _, features in test.features()]
+    scores[WITHOUT], scores[WITH] = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return Tried.of(test.occasion, test.relevant, scores)
+
+
+def _fitted(scenes: Sequence[_Scene]) -> tuple[Ranker, Ranker]:
+    """The rankers with and without multimodal features, on the same pairs."""
+    rng, features, bought = np.random.default_rng(1), [], []
+    for scene in scenes:
+        for some, whole in scene.features():
+            rows, places = drawn_pairs(scene.relevant[some], rng)
+            features.append(whole[rows, places])
+            bought.append(scene.relevant[some][rows, places])
+    making = RankingFeatures(scenes[0].catalogue)
+    return Ranker(len(making.names)).fit(features, bought), Ranker(making.plain).fit(features, bought)
+
+
+def _facts(
+    bench: Workbench, backtest: Backtest, tried: Sequence[Tried], scenes: dict[datetime, _Scene]
+) -> dict[str, str]:
+    tests = [fold.test for fold in backtest.folds()]
+    return {
+        "consumer": "next purchase",
+        "label": f"products bought within {backtest.horizon.days} days after a cut",
+        "cuts": f"{len(backtest.cuts)}, {min(backtest.cuts):%Y-%m-%d} to {max(backtest.cuts):%Y-%m-%d}",
+        "cuts tried": ", ".join(f"{cut:%Y-%m-%d}" for cut in tests),
+        "rows": f"{sum(len(scene.occasion.users) for scene in scenes.values()):,} of users at cuts, "
+        f"{sum(len(part.users) for part in tried):,} of them tried",
+        "products": f"{max(len(scene.catalogue) for scene in scenes.values()):,}",
+        "accounts that may be personalised": f"{len(bench.allowed):,} of {len(bench.acts.accounts):,}",
+    }
