@@ -38,11 +38,11 @@ class Acts:
         events = published.rows(EVENTS, _COLUMNS).to_pandas()
         events = events.rename(columns={"event_timestamp": "at"}).sort_values("at", kind="stable", ignore_index=True)
         # A row cannot be known before it happens, and a late one not before it came.
-        events["known_at"] = events[["at", "available_at"]].max(axis=1)
+        events["known_at"] = events["at"].where(events["at"] >= events["available_at"], events["available_at"])
         links = _rows(published, IDENTITIES, ("user_id", "identifier", "identifier_type", "linked_at", "unlinked_at"))
         accounts = set(_rows(published, USERS, ("user_id",))["user_id"]) | set(links["user_id"])
         links = links[links["identifier_type"] == DEVICE].rename(columns={"identifier": "subject_id"})
-        links["until"] = links["unlinked_at"].fillna(_FOREVER)
+        links = links.assign(until=links["unlinked_at"].fillna(_FOREVER))
         return cls(
             events.drop(columns="available_at"),
             links[["user_id", "subject_id", "linked_at", "until"]].reset_index(drop=True),

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 from pyspark.ml.recommendation import ALS
 from pyspark.sql import DataFrame, SparkSession
 
@@ -67,7 +68,7 @@ def als(spark: SparkSession, histories: Histories, users: Sequence[str], product
     entries = histories.weights.log1p().tocoo()
     if not entries.nnz:
         return np.zeros((len(users), products), dtype=np.float32)
-    table = pd.DataFrame({"user": entries.row, "item": entries.col, "rating": entries.data.astype(np.float64)})
+    table = pa.table({"user": entries.row, "item": entries.col, "rating": entries.data.astype(np.float64)})
     model = ALS(
         rank=ALS_RANK,
         maxIter=ALS_ITERATIONS,

@@ -58,10 +58,10 @@ def next_purchase(bench: Workbench, plan: Plan = PLAN) -> Outcome:
         cut: Occasion.at(bench.acts, cut, backtest.horizon, bench.allowed)
         for cut in sorted({cut for fold in backtest.folds() for cut in (*fold.train, fold.test)})
     }
-    occasions = {cut: occasion for cut, occasion in occasions.items() if occasion.users}
-    if not occasions:
-        raise ConsumerError("nobody who may be personalised bought anything after a cut; bring purchases in")
     versions = Versions.of(bench.published)
+    occasions = {cut: occasion for cut, occasion in occasions.items() if occasion.users and len(versions.at(cut))}
+    if not occasions:
+        raise ConsumerError("nobody who may be personalised bought a product that was known; bring both in")
     pulled_users, pulled_products = _pull(bench, list(occasions.values()), versions)
     scenes = {
         cut: _scene(bench, occasion, versions, pulled_users, pulled_products) for cut, occasion in occasions.items()

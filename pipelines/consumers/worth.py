@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from rich.table import Table
 
 from pipelines.consumers.next_purchase import WITH, WITHOUT
-from pipelines.consumers.next_purchase_figures import K, SEGMENTS
+from pipelines.consumers.next_purchase_figures import SEGMENTS, K
 from pipelines.evaluation.estimates import Estimate
 from pipelines.evaluation.measure import Absent, Measured
 from pipelines.evaluation.measures.interests import VISUAL_INTERESTS

@@ -39,7 +39,7 @@ def taste_of(number: int) -> list[float]:
 
 
 class TasteShop(Planted):
-    """Everybody looks at everything by chance and buys after their taste; odd numbers have one taste, even the other."""
+    """Everybody looks at things by chance and buys after their taste: one of odd numbers, another of even ones."""
 
     def __init__(self, folder: Path, store_of: Any) -> None:
         super().__init__(folder)
@@ -78,7 +78,7 @@ class TasteShop(Planted):
         version = {"valid_from": START, "available_at": START}
         self.publish(USERS, [version | {"user_id": user} for user in self.users])
         granted = [{"user_id": user, "purpose": "personalisation", "granted": user != REFUSING} for user in self.users]
-        consent = {name: None for name in CONSENTS.column_names} | version
+        consent = dict.fromkeys(CONSENTS.column_names) | version
         self.publish(CONSENTS, [consent | row for row in granted])
         self.publish(PRODUCTS, [version | {"product_id": p, "category": "all", "brand": "one"} for p in self.products])
         self.publish(EVENTS, [row for number in range(len(self.users)) for row in self._events(number)])
@@ -131,7 +131,7 @@ class TasteShop(Planted):
 
 
 def _unit(taste: list[float], number: int) -> list[float]:
-    vector = np.array(taste) + [0, 0, 0.05 * number, 0.1]
+    vector = np.array(taste) + np.array([0, 0, 0.05 * number, 0.1])
     return [float(x) for x in vector / np.linalg.norm(vector)]
 
 

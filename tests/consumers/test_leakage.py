@@ -44,7 +44,7 @@ def seen(shop: TasteShop, folder: Path) -> tuple[np.ndarray, np.ndarray, list[st
     catalogue = Catalogue.of(versions, offered, CUT)
     histories = Histories.at(bench.acts, CUT, catalogue, bench.allowed)
     weights = histories.of(users, histories.weights)
-    behaviour = {name: weights for name in ("item_knn", "own_weight", "own_purchases", "own_last_purchase")}
+    behaviour = dict.fromkeys(("item_knn", "own_weight", "own_purchases", "own_last_purchase"), weights)
     return RankingFeatures(catalogue).of(UserSide.of(pulled, CUT, catalogue), behaviour), weights, products
 
 
