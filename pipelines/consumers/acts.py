@@ -12,6 +12,7 @@ from pipelines.errors import TableNotFoundError
 from pipelines.evaluation.published import Published
 from pipelines.identity.subject_keys import DEVICE
 from pipelines.tables.definitions import INTEREST_WEIGHTS
+from pipelines.tables.schema import Table
 from pipelines.tables.sources import EVENTS, IDENTITIES, USERS
 
 # Events in which the shop acts, not the user.
@@ -87,9 +88,9 @@ def of_interest(acts: pd.DataFrame) -> pd.DataFrame:
     return acts[weights.notna()].assign(weight=weights.dropna().astype(np.float64))
 
 
-def _rows(published: Published, table: object, columns: tuple[str, ...]) -> pd.DataFrame:
+def _rows(published: Published, table: Table, columns: tuple[str, ...]) -> pd.DataFrame:
     try:
-        return published.rows(table, columns).to_pandas()  # type: ignore[arg-type]
+        return published.rows(table, columns).to_pandas()
     except TableNotFoundError:
         return pd.DataFrame({name: pd.Series(dtype="object") for name in columns})
 

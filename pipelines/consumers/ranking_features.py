@@ -17,6 +17,7 @@ from pipelines.consumers.likeness import PAIRS, centred, mean_of, standardised
 from pipelines.consumers.pulled import Floats32, Pulled
 from pipelines.tables.definitions import LAST_PRODUCTS
 from pipelines.tables.features import USER_ACTIVITY, USER_RECENT_PRODUCTS, USER_VISUAL_INTEREST
+from pipelines.tables.schema import Table
 
 Ints = npt.NDArray[np.int64]
 # Of a user, for the ranker to weigh the rest by.
@@ -44,8 +45,8 @@ class UserSide:
     def of(cls, pulled: Pulled, cut: datetime, catalogue: Catalogue) -> UserSide:
         activity = pulled.numbers((USER_ACTIVITY,), cut)
 
-        def places(feature: str, table: object = USER_RECENT_PRODUCTS) -> Ints:
-            name = pulled.name_of(table, feature)  # type: ignore[arg-type]
+        def places(feature: str, table: Table = USER_RECENT_PRODUCTS) -> Ints:
+            name = pulled.name_of(table, feature)
             return _places(pulled.columns([name], cut)[name], catalogue)
 
         return cls(
