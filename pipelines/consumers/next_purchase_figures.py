@@ -15,6 +15,7 @@ from pipelines.evaluation.measure import Absent, Measured, Topic, figures
 from pipelines.evaluation.plots import bars
 
 K = 10
+_LEAST_FOUND = 15
 _METRICS = {f"recall@{K}": recall, f"NDCG@{K}": ndcg}
 _HOW = (
     "Rankings of all products offered at the cut. Products bought within the label window that were offered then are "
@@ -87,14 +88,22 @@ def _segment(tried: Tried, segment: Segment) -> Measured | Absent:
     best = ways[-1]
     gains = figures(
         *(
+            (f"over {way}", f"difference in {metric}", ratio(sums[best, metric] - sums[way, metric], counts))
+            for metric in _METRICS
+            for way in ways[:-1]
+        ),
+        *(
             (f"over {way}", f"relative gain in {metric}", _gain(sums[best, metric], sums[way, metric]))
             for metric in _METRICS
             for way in ways[:-1]
-        )
+        ),
     )
     return Measured((*levels, *gains), bars(levels))
 
 
 def _gain(mine: npt.NDArray[np.float64], others: npt.NDArray[np.float64]) -> Estimate | None:
+    """None where the others find anything for so few users that some resample would divide by nothing."""
+    if (others > 0).sum() < _LEAST_FOUND:
+        return None
     found = ratio(mine, others)
     return found and Estimate(found.value - 1, found.low - 1, found.high - 1, found.count)
