@@ -39,6 +39,21 @@ USES = (
         ),
     ),
     Use(
+        "ranking",
+        "In which order to show products to a user: numbers of both, and vectors that their similarities are made of.",
+        "personalisation",
+        (
+            tables.USER_ACTIVITY,
+            tables.USER_RECENT_PRODUCTS,
+            tables.USER_VISUAL_INTEREST,
+            tables.USER_VIDEO_INTEREST,
+            tables.USER_TEXT_INTEREST,
+            tables.USER_SEARCH_INTENT,
+            tables.PRODUCT_ACTIVITY,
+            tables.PRODUCT_VECTORS,
+        ),
+    ),
+    Use(
         "marketing",
         "Whom to address and how: activity, value and how a user rates and writes.",
         "marketing",

@@ -12,6 +12,7 @@ PipelineError
 ├── UnknownReleaseError      no such release, or it is not live
 ├── ReleaseDamagedError      a manifest or the pin is missing, changed or unreadable
 ├── EncoderMismatchError     a name and version that stand for other weights already
+├── NothingToCompareError    two encoders have nothing in common, or a home nothing to compare them by
 ├── EncoderUnusableError     an encoder cannot be loaded in a worker, or is not what its spec says
 ├── VectorsTooLargeError     a batch needs more vectors than one job can ship
 ├── UnknownServiceError      no such feature service
@@ -96,6 +97,10 @@ class VectorsTooLargeError(PipelineError):
 
 class EncoderUnusableError(PipelineError):
     """An encoder cannot be loaded in a worker, or is not what its spec says."""
+
+
+class NothingToCompareError(PipelineError):
+    """Two encoders cannot be compared on a home."""
 
 
 class UnknownServiceError(PipelineError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
@@ -16,6 +18,7 @@ from pipelines.releases.bootstrap import pin_first_release, planned_release
 from pipelines.releases.manifest import Release
 from pipelines.releases.pin import live_releases
 from pipelines.settings import Settings
+from pipelines.sources.drop_files import require_folder
 
 STEPS = ("ingest", "encode", "features", "apply", "materialise")
 
@@ -35,7 +38,12 @@ def table_store(settings: Settings, application: str, *, may_be_new: bool = Fals
     from encoders.load import WORKER_ENVIRONMENT
     from pipelines.spark import spark_session
 
-    yield TableStore(spark_session(settings, application, WORKER_ENVIRONMENT), settings)
+    on_interrupt = signal.getsignal(signal.SIGINT)
+    spark = spark_session(settings, application, WORKER_ENVIRONMENT)
+    # PySpark's own handler calls the JVM in the midst of the call it interrupts, which fails loudly.
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, on_interrupt)
+    yield TableStore(spark, settings)
 
 
 def run_steps(
@@ -51,6 +59,8 @@ def run_steps(
     `drop` is needed by ingest alone. `history` declares the drop an import of history: its rows count as known at
     their own time (the first drop of a home always is one).
     """
+    if drop is not None:
+        require_folder(drop)
     # An encoder that cannot be used is told before a row is written.
     release = planned_release(run.settings)
     with table_store(run.settings, f"mmfs {' '.join(steps)}", may_be_new="ingest" in steps) as store:

@@ -45,6 +45,10 @@ class ServeSettings(BaseModel):
     refresh_seconds: float = Field(
         30.0, gt=0, description="How often definitions are read anew where the online store told of no change."
     )
+    kept_products: int = Field(
+        20_000, gt=0, description="Products whose vectors are kept in memory for ranking, 6 KB each at 512 dimensions."
+    )
+    kept_seconds: float = Field(30.0, ge=0, description="How long a product's vectors are kept before they are read.")
     shared_metrics: Path | None = Field(
         None, description="Folder in which workers share figures; `mmfs serve` sets it."
     )

@@ -77,6 +77,9 @@ SMALL_TABLES = {
     "spark.sql.adaptive.enabled": "false",
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    # What must hold of every row is derived from the whole plan again by each of many rules, to add filters that save
+    # reading where there is much to read.
+    "spark.sql.constraintPropagation.enabled": "false",
     # A second pass over the log after each commit, for the sums that let a long log be read faster.
     "spark.databricks.delta.writeChecksumFile.enabled": "false",
     "spark.databricks.delta.snapshotPartitions": "1",

@@ -16,6 +16,7 @@ from rich.console import Console
 
 from benchmarks.online.http_load import measure_http
 from benchmarks.online.in_process import measure_clients, measure_writes
+from benchmarks.online.ranking import measure_ranking
 from benchmarks.online.stores import Stores
 from tests.online.redis_server import RedisServer
 
@@ -32,7 +33,8 @@ def main() -> None:
             stores = Stores(Path(folder), server, users=int(5000 * scale), dimensions=dimensions)
             console.print(measure_writes(stores))
             console.print(measure_clients(stores, rounds=int(300 * scale)))
+            ranked = int(5000 * scale), dimensions, int(300 * scale)
+            console.print(measure_ranking(Path(folder), server, *ranked))
             console.print(measure_http(stores, seconds=8 * scale))
-
         finally:
             server.stop()

@@ -22,15 +22,19 @@ def measure_writes(stores: Stores) -> Table:
     table = Table("writing", "users/s", "ratio to stock", "bytes per user", title=f"{len(stores.users):,} users")
     client: Any = stores.redis.client()
     figures = {}
-    ways: Mapping[str, Callable[[list[str]], None]] = {
-        "stock Feast, online_write_batch": stores.write_stock,
-        "ours, newer wins, atomically": stores.write_ours,
-        "floor: HSET of one value, pipelined": stores.write_floor,
+    drawn = stores.drawn(stores.users)
+    packed = stores.packed(drawn)
+    ways: Mapping[str, Callable[[], None]] = {
+        "stock Feast, online_write_batch": lambda: stores.write_stock(drawn),
+        "ours from Arrow, newer wins, atomically": lambda: stores.write_ours(drawn),
+        "the same, again (old rows are compared)": lambda: stores.write_ours(drawn),
+        "ours, the writer alone, again": lambda: stores.put_packed(packed),
+        "floor: HSET of one value, pipelined": lambda: stores.write_floor(stores.users),
     }
     for way, write in ways.items():
         before = client.info("memory")["used_memory"]
         started = time.perf_counter()
-        write(stores.users)
+        write()
         seconds = time.perf_counter() - started
         figures[way] = len(stores.users) / seconds, (client.info("memory")["used_memory"] - before) / len(stores.users)
     stock = figures["stock Feast, online_write_batch"][0]

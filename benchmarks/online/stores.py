@@ -15,7 +15,11 @@ from feast.protos.feast.types.Value_pb2 import FloatList, Value
 from feast.types import Array, Float32, Float64, String
 
 from pipelines.governance.home import open_home
+from pipelines.online.keys import TextKeys
+from pipelines.online.layout import RowSchema, field_id
+from pipelines.online.rows import Row
 from pipelines.online.store import PackedOnlineStore
+from pipelines.online.values import rows_of_batch
 from pipelines.releases.pin import write_pin
 from pipelines.serving.repo import feature_store
 from pipelines.settings import Settings
@@ -28,6 +32,8 @@ AT = datetime(2026, 3, 1, tzinfo=UTC)
 TIMES = ("event_timestamp", "created_at")
 SERVICE = "profile"
 _ROWS_AT_ONCE = 1000
+# Batches by view.
+Drawn = list[tuple[str, list[pa.RecordBatch]]]
 
 
 class Stores:
@@ -104,13 +110,34 @@ class Stores:
             columns |= {name: pa.array([AT] * len(some), pa.timestamp("us", tz="UTC")) for name in TIMES}
             yield pa.RecordBatch.from_pydict(columns)
 
-    def write_ours(self, users: list[str]) -> None:
+    def drawn(self, users: list[str]) -> Drawn:
+        """Rows of every view as Arrow batches."""
+        return [(f"view{view}", [*self.batches(view, users)]) for view in range(VIEWS)]
+
+    def write_ours(self, drawn: Drawn) -> None:
         online = self.ours._get_provider().online_store
         assert isinstance(online, PackedOnlineStore)
-        for view in range(VIEWS):
-            declared = self.ours.get_feature_view(f"view{view}")
-            for batch in self.batches(view, users):
+        for view, batches in drawn:
+            declared = self.ours.get_feature_view(view)
+            for batch in batches:
                 online.write_arrow(self.ours.config, declared, batch, TIMES)
+
+    def packed(self, drawn: Drawn) -> list[list[Row]]:
+        """The rows as they lie in our store, for its writer alone."""
+        key = TextKeys(self.ours.config.project, "user_id")
+        found = []
+        for view, batches in drawn:
+            schema, field = RowSchema.of(self.ours.get_feature_view(view)), field_id(view)
+            for batch in batches:
+                rows = zip(batch.column("user_id").to_pylist(), rows_of_batch(schema, batch, *TIMES), strict=True)
+                found.append([Row(key(user), field, row) for user, row in rows])
+        return found
+
+    def put_packed(self, packed: list[list[Row]]) -> None:
+        online = self.ours._get_provider().online_store
+        assert isinstance(online, PackedOnlineStore)
+        for rows in packed:
+            online.keeper(self.ours.config).put(rows, {})
 
     def write_consents(self) -> None:
         online = self.ours._get_provider().online_store
@@ -121,22 +148,22 @@ class Stores:
         online.write_arrow(self.ours.config, self.ours.get_feature_view(USER_CONSENT.name), batch, TIMES)
         online.keeper(self.ours.config).set_mark("filled")
 
-    def write_stock(self, users: list[str]) -> None:
+    def write_stock(self, drawn: Drawn) -> None:
         provider = self.stock._get_provider()
-        for view in range(VIEWS):
-            declared = self.stock.get_feature_view(f"view{view}")
-            for batch in self.batches(view, users):
+        for view, batches in drawn:
+            declared = self.stock.get_feature_view(view)
+            for batch in batches:
                 provider.online_write_batch(self.stock.config, declared, [*_feast_rows(batch)], None)
 
     def write_floor(self, users: list[str]) -> None:
-        """One value per user: all numbers, then all vectors."""
+        """One value per user, as long as all numbers and all vectors."""
         client: Any = self.redis.client()
-        with client.pipeline(transaction=False) as pipe:
-            for user in users:
-                numbers = self.random.random(VIEWS * NUMBERS).tobytes()
-                vectors = self.random.standard_normal(VIEWS * self.dimensions).astype("f4").tobytes()
-                pipe.hset(f"floor:{user}", "row", numbers + vectors)
-            pipe.execute()
+        value = self.random.bytes(8 * VIEWS * NUMBERS + 4 * VIEWS * self.dimensions)
+        for start in range(0, len(users), _ROWS_AT_ONCE):
+            with client.pipeline(transaction=False) as pipe:
+                for user in users[start : start + _ROWS_AT_ONCE]:
+                    pipe.hset(f"floor:{user}", "row", value)
+                pipe.execute()
 
 
 def _feast_rows(batch: pa.RecordBatch) -> Iterator[tuple[EntityKey, dict[str, Value], datetime, None]]:

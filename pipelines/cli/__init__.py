@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+import signal
 import sys
 
 from rich.markup import escape
 
 # Each module registers its commands, in the order in which `--help` lists them.
 # isort: off
-from pipelines.cli import steps, reading, shop  # noqa: F401
+from pipelines.cli import steps, reading, releases, shop  # noqa: F401
 
 # isort: on
 from pipelines.cli.app import app, messages
@@ -16,7 +18,9 @@ from pipelines.errors import PipelineError, StorageFullError
 
 
 def main() -> None:
-    """Run the command. A mistake of the caller's ends in one line on stderr and exit code 1."""
+    """Run the command. A mistake of the caller's ends in one line on stderr and exit code 1, Ctrl-C in 130."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupt)
     try:
         app()
     except Exception as error:
@@ -25,6 +29,13 @@ def main() -> None:
             raise
         messages.print(f"[bold red]mmfs:[/bold red] {escape(message)}", soft_wrap=True, highlight=False)
         sys.exit(1)
+
+
+def _interrupt(*_: object) -> None:
+    # Py4J logs each call that is broken off, with its traceback.
+    logging.disable(logging.ERROR)
+    messages.print("interrupted", highlight=False)
+    raise KeyboardInterrupt
 
 
 def _one_line(error: Exception) -> str | None:

@@ -6,5 +6,6 @@ Both answer the same `Features` and raise the same `FeatureRequestError`.
 from pipelines.client.direct import DirectClient
 from pipelines.client.features import FeatureRow, Features, ViewFeatures
 from pipelines.client.http import FeatureClient
+from pipelines.client.ranking import Ranking
 
-__all__ = ["DirectClient", "FeatureClient", "FeatureRow", "Features", "ViewFeatures"]
+__all__ = ["DirectClient", "FeatureClient", "FeatureRow", "Features", "Ranking", "ViewFeatures"]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from pipelines.client.features import Features, ViewFeatures
+from pipelines.client.ranking import Ranking
 from pipelines.errors import FeatureRequestError, PipelineError
 from pipelines.identity.subject_keys import USER
+from pipelines.online.ranking import SERVICE, Ranker
 from pipelines.online.reader import OnlineReader
 from pipelines.server.replies import fault
 from pipelines.settings import Settings
@@ -17,6 +20,7 @@ class DirectClient:
 
     def __init__(self, settings: Settings) -> None:
         self._reader = OnlineReader(settings)
+        self._ranker = Ranker(self._reader)
 
     def features(
         self,
@@ -28,10 +32,30 @@ class DirectClient:
         kind: str = USER,
     ) -> Features:
         """See `FeatureClient.features`. Raises FeatureRequestError."""
-        try:
+        with _told():
             answer = self._reader.read(ids, service, features=features, release=release, kind=kind)
-        except PipelineError as error:
-            told = fault(error)
-            raise FeatureRequestError(told.status, told.code, str(told)) from error
         views = {block.plan.label: ViewFeatures.of_block(block) for block in answer.blocks}
         return Features(answer.ids, answer.plan.release, answer.plan.service, views)
+
+    def rank(
+        self,
+        user: str,
+        products: Sequence[str],
+        service: str = SERVICE,
+        *,
+        release: str | None = None,
+        kind: str = USER,
+    ) -> Ranking:
+        """See `FeatureClient.rank`. Raises FeatureRequestError."""
+        with _told():
+            return Ranking.of_answer(self._ranker.rank(user, products, service, release=release, kind=kind))
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Errors as the server tells them."""
+    try:
+        yield
+    except PipelineError as error:
+        told = fault(error)
+        raise FeatureRequestError(told.status, told.code, str(told)) from error

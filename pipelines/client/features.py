@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
+from pipelines.client.ranking import unpacked
 from pipelines.online.blocks import IS_PRESENT, STATUS_NAMES, Block
 from pipelines.online.values import instant
 
@@ -68,18 +69,14 @@ class ViewFeatures:
     @classmethod
     def of_document(cls, view: Mapping[str, Any]) -> ViewFeatures:
         """Of an answer's MessagePack form (`renders.py` of the server)."""
-
-        def matrix(packed: Mapping[str, Any]) -> Matrix:
-            return np.frombuffer(packed["data"], packed["dtype"]).reshape(packed["shape"])
-
         return cls(
             view["view"],
             view["features"],
-            matrix(view["statuses"]),
-            matrix(view["event_timestamps"]),
-            (view["integers"]["names"], matrix(view["integers"]["values"])),
-            (view["floats"]["names"], matrix(view["floats"]["values"])),
-            {name: matrix(packed) for name, packed in view["vectors"].items()},
+            unpacked(view["statuses"]),
+            unpacked(view["event_timestamps"]),
+            (view["integers"]["names"], unpacked(view["integers"]["values"])),
+            (view["floats"]["names"], unpacked(view["floats"]["values"])),
+            {name: unpacked(packed) for name, packed in view["vectors"].items()},
             view["others"],
         )
 

@@ -14,6 +14,7 @@ import urllib3
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from pipelines.client.features import Features, ViewFeatures
+from pipelines.client.ranking import Ranking
 from pipelines.errors import FeatureRequestError
 
 _MSGPACK = "application/msgpack"
@@ -61,7 +62,7 @@ class FeatureClient:
         ca_certificates: str | None = None,
     ) -> None:
         """`url` as "http://host:port"; `ca_certificates` a PEM file for HTTPS with a certificate of one's own."""
-        self._url = f"{url.rstrip('/')}/get-online-features"
+        self._url = url.rstrip("/")
         self._headers = {"accept": _MSGPACK, "content-type": "application/json"}
         if api_key:
             self._headers["authorization"] = f"Bearer {api_key}"
@@ -90,7 +91,7 @@ class FeatureClient:
         question |= {"features": list(features)} if features else {"feature_service": service}
         if release is not None:
             question["release"] = release
-        document = msgpack.unpackb(self._asked(json.dumps(question).encode()))
+        document = msgpack.unpackb(self._asked("/get-online-features", question))
         views = {view["view"]: ViewFeatures.of_document(view) for view in document["views"]}
         return Features(document["ids"], document["release"], document["service"], views)
 
@@ -98,29 +99,48 @@ class FeatureClient:
         """The same for asyncio; the waiting is done in a thread."""
         return await asyncio.to_thread(self.features, *arguments, **named)
 
+    def rank(
+        self,
+        user: str,
+        products: Sequence[str],
+        service: str = "ranking",
+        *,
+        release: str | None = None,
+        entity: Literal["user_id", "device_id"] = "user_id",
+    ) -> Ranking:
+        """Numbers of one user and of candidate products, and how these resemble the user's taste, in one request.
+
+        Raises FeatureRequestError as `features` does.
+        """
+        question: dict[str, Any] = {entity: user, "product_ids": list(products), "feature_service": service}
+        if release is not None:
+            question["release"] = release
+        return Ranking.of_document(msgpack.unpackb(self._asked("/get-ranking-features", question)))
+
     def close(self) -> None:
         self._pool.clear()
 
-    def _asked(self, body: bytes) -> bytes:
+    def _asked(self, path: str, question: dict[str, Any]) -> bytes:
+        url, body = self._url + path, json.dumps(question).encode()
         self._budget.earn()
         attempt = 0
         while True:
             attempt += 1
             try:
-                return self._once(body)
+                return self._once(url, body)
             except FeatureRequestError as error:
                 again = error.status in _AGAIN or error.code == "unreachable"
                 if attempt == self._attempts or not again or not self._budget.spend():
                     raise
                 time.sleep(_PAUSE * 2**attempt)
 
-    def _once(self, body: bytes) -> bytes:
+    def _once(self, url: str, body: bytes) -> bytes:
         try:
-            answer = self._pool.request("POST", self._url, body=body, headers=self._headers)
+            answer = self._pool.request("POST", url, body=body, headers=self._headers)
         except ReadTimeoutError as error:
-            raise FeatureRequestError(0, "timeout", f"{self._url} did not answer in time") from error
+            raise FeatureRequestError(0, "timeout", f"{url} did not answer in time") from error
         except HTTPError as error:
-            raise FeatureRequestError(0, "unreachable", f"{self._url} cannot be reached: {error}") from error
+            raise FeatureRequestError(0, "unreachable", f"{url} cannot be reached: {error}") from error
         if answer.status == 200:
             return answer.data
         code, message = "unknown", f"answered {answer.status}"

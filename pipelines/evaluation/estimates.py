@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
 
@@ -9,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 RESAMPLES = 2000
+FLIPS = 5000
 _SEED = 1
 _CHUNK = 2_000_000  # weights drawn at once
 _Z = 1.959963984540054  # of a 95% interval
@@ -62,3 +64,44 @@ def _wilson(value: float, n: int) -> Estimate:
     middle = (value + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
     half = _Z / (1 + _Z**2 / n) * sqrt(value * (1 - value) / n + _Z**2 / (4 * n**2))
     return Estimate(value, max(0.0, middle - half), min(1.0, middle + half), n)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The mean of paired differences, its 95% interval, and how likely chance alone makes one as large (p)."""
+
+    value: float
+    low: float
+    high: float
+    p: float
+    count: int
+
+
+def paired(before: npt.ArrayLike, after: npt.ArrayLike) -> Difference | None:
+    """after - before of the same units (n,), None of no units.
+
+    The interval is the bootstrap's over units; p is the two-sided sign-flip test's (Fisher 1935), with the observed
+    assignment counted in, so that it is never 0.
+    """
+    gained = np.asarray(after, dtype=float) - np.asarray(before, dtype=float)
+    if not len(gained):
+        return None
+    interval = ratio(gained, np.ones(len(gained)))
+    if interval is None:
+        raise AssertionError("units without weight")
+    rng, at_once = np.random.default_rng(_SEED), max(1, _CHUNK // len(gained))
+    observed, as_large = abs(gained.sum()) - 1e-12, 0
+    for start in range(0, FLIPS, at_once):
+        signs = rng.integers(0, 2, (min(at_once, FLIPS - start), len(gained)), dtype=np.int8) * 2.0 - 1.0
+        as_large += int((np.abs(signs @ gained) >= observed).sum())
+    p = (as_large + 1) / (FLIPS + 1)
+    return Difference(interval.value, interval.low, interval.high, p, len(gained))
+
+
+def holm(ps: Sequence[float]) -> list[float]:
+    """The p values of a family of tests, corrected so that any false alarm has the stated rate (Holm 1979)."""
+    corrected, greatest = [1.0] * len(ps), 0.0
+    for rank, place in enumerate(sorted(range(len(ps)), key=lambda i: ps[i])):
+        greatest = max(greatest, min(1.0, ps[place] * (len(ps) - rank)))
+        corrected[place] = greatest
+    return corrected

@@ -20,8 +20,9 @@ def publish_evaluation(
 
     Raises TruthError, HomeError, UnknownReleaseError.
     """
+    facts = Truth(truth)
     chosen = live_release(settings, release)
-    evaluation = evaluate(settings, chosen, Truth(truth), as_of)
+    evaluation = evaluate(settings, chosen, facts, as_of)
     page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text(evaluation.to_html(), encoding="utf-8")
     page.with_suffix(".json").write_text(evaluation.to_json(), encoding="utf-8")

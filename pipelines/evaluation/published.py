@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 
 import pyarrow as pa
 
-from pipelines.point_in_time.delta_log import newest_version, read_snapshot
+from pipelines.point_in_time.delta_log import newest_version
 from pipelines.point_in_time.engines import Engine, LocalEngine
-from pipelines.point_in_time.history_files import FileColumn, HistoryFile, read_rows
 from pipelines.point_in_time.history_plan import HistoryView, open_history
 from pipelines.point_in_time.latest_rows import latest_rows
+from pipelines.point_in_time.partitions import read_partitions
 from pipelines.releases.manifest import Release
 from pipelines.settings import Settings
 from pipelines.tables.schema import TIME_NAMES, Table
@@ -34,18 +34,7 @@ class Published:
 
     def rows(self, table: Table, columns: Sequence[str], **where: str) -> pa.Table:
         """All rows, of the partitions that have the given values; raises TableNotFoundError."""
-        snapshot = read_snapshot(self._location(table))
-        wanted = [FileColumn(name, snapshot.physical[name], snapshot.schema.field(name).type) for name in columns]
-        schema = pa.schema([(column.name, column.type) for column in wanted])
-        parts = [schema.empty_table()]
-        for number, file in enumerate(snapshot.files):
-            if any(file.partition[column] != value for column, value in where.items()):
-                continue
-            source = HistoryFile(
-                self._location(table), number, file.path, file.size, file.partition, file.deletion_vector
-            )
-            parts += [pa.table(found.columns, names=columns).cast(schema) for found in read_rows(source, wanted, {})]
-        return pa.concat_tables(parts)
+        return read_partitions(self._location(table), columns, **where)
 
     def latest(self, table: Table, columns: Sequence[str], **where: str) -> pa.Table:
         """Of each key the newest row of a history at the moment, with its key and the given columns."""

@@ -8,30 +8,8 @@ from dataclasses import dataclass
 from html import escape
 
 from pipelines.evaluation.measure import Absent, Figure, Measured, Topic
+from pipelines.evaluation.page import html_page, html_table
 from pipelines.evaluation.plots import drawn
-
-_PAGE = """<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<style>
-body {{ font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }}
-h1 {{ font-size: 1.5rem; margin-bottom: .2rem; }}
-h2 {{ font-size: 1.15rem; margin: 2.2rem 0 .3rem; border-top: 1px solid #ddd; padding-top: 1rem; }}
-p {{ max-width: 48rem; margin: .3rem 0 .8rem; }}
-table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .92rem; }}
-th, td {{ text-align: left; padding: .15rem .9rem .15rem 0; vertical-align: top; }}
-th {{ border-bottom: 1px solid #999; font-weight: 600; }}
-td {{ overflow-wrap: anywhere; }}
-.absent {{ color: #777; }}
-svg {{ max-width: 100%; height: auto; margin: .6rem 0; }}
-details summary {{ cursor: pointer; color: #555; }}
-</style></head><body>
-<h1>{title}</h1>
-{facts}
-{overview}
-{sections}
-</body></html>
-"""
 
 
 @dataclass(frozen=True)
@@ -47,22 +25,20 @@ class Evaluation:
         measures = {
             measure.name: {"absent": outcome.reason}
             if isinstance(outcome, Absent)
-            else {"figures": [_values(figure) for figure in outcome.figures]}
+            else {"figures": [figure_values(figure) for figure in outcome.figures]}
             for measure, outcome in self.found
         }
         return json.dumps({"facts": dict(self.facts), "measures": measures}, indent=2, ensure_ascii=False) + "\n"
 
     def to_html(self) -> str:
         """One page: facts, an overview, then each measure with plot and table."""
-        return _PAGE.format(
-            title=escape(self.title),
-            facts=_table(("", ""), [(name, value) for name, value in self.facts.items()]),
-            overview=_overview(self.found),
-            sections="\n".join(_section(measure, outcome) for measure, outcome in self.found),
-        )
+        facts = html_table(("", ""), [(name, value) for name, value in self.facts.items()])
+        sections = [_section(measure, outcome) for measure, outcome in self.found]
+        return html_page(self.title, facts, _overview(self.found), *sections)
 
 
-def _values(figure: Figure) -> dict[str, object]:
+def figure_values(figure: Figure) -> dict[str, object]:
+    """A figure as JSON has it."""
     return {"part": figure.part, "quantity": figure.quantity, **vars(figure.estimate), "chance": figure.chance}
 
 
@@ -72,13 +48,19 @@ def _overview(found: Sequence[tuple[Topic, Measured | Absent]]) -> str:
     said = f"<p>{taken} of {len(found)} measures taken. Intervals are 95%.</p>"
     if not absent:
         return said
-    return said + '<div class="absent">' + _table(("absent", "why"), absent) + "</div>"
+    return said + '<div class="absent">' + html_table(("absent", "why"), absent) + "</div>"
 
 
 def _section(measure: Topic, outcome: Measured | Absent) -> str:
     head = f'<h2 id="{escape(measure.name)}">{escape(measure.title)}</h2><p>{escape(measure.explanation)}</p>'
     if isinstance(outcome, Absent):
         return head + f'<p class="absent">Absent: {escape(outcome.reason)}.</p>'
+    table = figure_table(outcome.figures)
+    return f"{head}{drawn(outcome.plot)}<details><summary>figures</summary>{table}</details>"
+
+
+def figure_table(found: Sequence[Figure]) -> str:
+    """Figures with their intervals, as markup."""
     rows = [
         (
             figure.part,
@@ -88,13 +70,6 @@ def _section(measure: Topic, outcome: Measured | Absent) -> str:
             f"{figure.estimate.count:,}",
             "" if figure.chance is None else f"{figure.chance:.3f}",
         )
-        for figure in outcome.figures
+        for figure in found
     ]
-    table = _table(("part", "quantity", "value", "95% interval", "n", "chance"), rows)
-    return f"{head}{drawn(outcome.plot)}<details><summary>figures</summary>{table}</details>"
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    head = "".join(f"<th>{escape(name)}</th>" for name in header) if any(header) else ""
-    body = "".join("<tr>" + "".join(f"<td>{escape(value)}</td>" for value in row) + "</tr>" for row in rows)
-    return f"<table>{f'<tr>{head}</tr>' if head else ''}{body}</table>"
+    return html_table(("part", "quantity", "value", "95% interval", "n", "chance"), rows)

@@ -35,7 +35,7 @@ from pipelines.features.whole_groups import whole_groups
 from pipelines.governance.progress import Batch
 from pipelines.identity.tombstones import without_erased
 from pipelines.releases.manifest import Release
-from pipelines.tables.aggregates import EMBEDDINGS, USER_TILES
+from pipelines.tables.aggregates import USER_TILES
 from pipelines.tables.definitions import HALF_LIVES_DAYS, TILE_WEIGHTS
 from pipelines.tables.features import (
     USER_REVIEW_INTEREST,
@@ -100,7 +100,7 @@ def _build_table(store: TableStore, batch: Batch, release: Release, modality: st
     encoder = release.encoder_for(table.depends_on or "")
     tiles = purpose_tiles(store.read(USER_TILES), modality, table, last_whole_day(batch.as_of))
     needed = tiles.join(who.members.select("subject_id"), "subject_id", "left_semi")
-    matrix = vectors_of(store.read(EMBEDDINGS), modality, encoder, needed)
+    matrix = vectors_of(store, modality, encoder, needed)
     if matrix is None:
         return 0
     last = old = None

@@ -6,17 +6,23 @@ Joined by id to scalars in Spark, an id becomes a row number; the vectors themse
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark import SparkFiles
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from pipelines.errors import VectorsTooLargeError
+from pipelines.delta import TableStore
+from pipelines.errors import UnsupportedTableError, VectorsTooLargeError
+from pipelines.point_in_time.partitions import read_partitions
+from pipelines.tables.aggregates import EMBEDDINGS
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -43,41 +49,54 @@ def mapped(name: str) -> Vectors:
 
 
 def vectors_of(
-    embeddings: DataFrame, modality: str, encoder: tuple[str, str], needed: DataFrame, limit: int = MATRIX_BYTES
+    store: TableStore, modality: str, encoder: tuple[str, str], needed: DataFrame, limit: int = MATRIX_BYTES
 ) -> VectorMatrix | None:
     """The vectors of a modality and encoder version, or None where there are none.
 
-    The whole catalogue where it fits `limit` bytes; else only the contents in `needed` (content_id). They are
-    collected once and shipped with `SparkContext.addFile`: each node holds one copy on its own disk, mapped by all
-    its workers. Raises VectorsTooLargeError where even the needed ones exceed `limit`.
+    The whole catalogue where it fits `limit` bytes; else only the contents in `needed` (content_id). They are read
+    once and shipped with `SparkContext.addFile`: each node holds one copy on its own disk, mapped by all its
+    workers. Raises VectorsTooLargeError where even the needed ones exceed `limit`.
     """
-    name, version = encoder
-    found = embeddings.where(
-        (F.col("encoder") == name)
-        & (F.col("encoder_version") == version)
-        & (F.col("modality") == modality)
-        & (F.col("status") == "ok")
-    ).select(F.col("content_hash").alias("content_id"), "vector", "dimensions")
-    size = F.sum(F.col("dimensions").cast("bigint") * 4)
-    total = found.agg(size).collect()[0][0]
-    if not total:
+    if not store.exists(EMBEDDINGS):
         return None
+    partition = {"encoder": encoder[0], "encoder_version": encoder[1], "modality": modality}
+    # Read by this process: Spark takes seconds to hand over as much.
+    with suppress(UnsupportedTableError):
+        location = store.location(EMBEDDINGS)
+        lengths = read_partitions(location, ["dimensions"], **partition)["dimensions"]
+        if _bytes(pc.sum(lengths).as_py()) <= limit:
+            return _shipped(read_partitions(location, ["content_hash", "vector"], **partition))
+    return _shipped(_needed(store, partition, needed, limit))
+
+
+def _needed(store: TableStore, partition: Mapping[str, str], needed: DataFrame, limit: int) -> pa.Table:
+    found = store.read(EMBEDDINGS).join(
+        needed.select(F.col("content_id").alias("content_hash")).distinct(), "content_hash", "left_semi"
+    )
+    for column, value in partition.items():
+        found = found.where(F.col(column) == value)
+    total = _bytes(found.agg(F.sum("dimensions")).collect()[0][0])
     if total > limit:
-        found = found.join(needed.select("content_id").distinct(), "content_id", "left_semi")
-        total = found.agg(size).collect()[0][0] or 0
-    if total > limit:
+        name, version, modality = partition.values()
         raise VectorsTooLargeError(
             f"the batch needs {total / 2**20:,.0f} MiB of {modality} vectors of {name} {version}, more than the "
             f"{limit / 2**20:,.0f} MiB that one job ships to its workers. Load the drops in smaller batches"
         )
-    return _shipped(found.select("content_id", "vector").toArrow())
+    return found.select("content_hash", "vector").toArrow()
+
+
+def _bytes(dimensions: int | None) -> int:
+    """Of that many float32 numbers, of which there may be none."""
+    return 4 * (dimensions or 0)
 
 
 def _shipped(table: pa.Table) -> VectorMatrix | None:
+    # A content that could not be encoded has no vector.
+    table = table.filter(table["vector"].is_valid())
     if table.num_rows == 0:
         return None
     # Sorted, so that the same contents make the same file, which is shipped once per application.
-    table = table.sort_by("content_id").combine_chunks()
+    table = table.sort_by("content_hash").combine_chunks()
     matrix = np.frombuffer(b"".join(table["vector"].to_pylist()), dtype="<f4").reshape(table.num_rows, -1)
     spark = SparkSession.active()
     name = f"vectors-{hashlib.sha256(matrix.tobytes()).hexdigest()[:24]}.npy"
@@ -87,5 +106,5 @@ def _shipped(table: pa.Table) -> VectorMatrix | None:
     if not path.exists():
         np.save(path, matrix)
         spark.sparkContext.addFile(str(path))
-    ids = pa.table({"content_id": table["content_id"], "row": pa.array(np.arange(len(matrix), dtype=np.int32))})
+    ids = pa.table({"content_id": table["content_hash"], "row": pa.array(np.arange(len(matrix), dtype=np.int32))})
     return VectorMatrix(name, matrix.shape[1], len(matrix), spark.createDataFrame(ids))

@@ -51,19 +51,26 @@ def _counts(report: StepReport) -> RichTable:
         table.add_column(measure.replace("_", " "), justify="right")
     subjects = dict.fromkeys(f.subject for f in report.figures if f.subject and f.measure in measures)
     for subject in subjects:
-        table.add_row(subject, *(f"{report.total(m, subject):,.0f}" for m in measures))
+        measured = {f.measure for f in report.figures if f.subject == subject}
+        table.add_row(subject, *(f"{report.total(m, subject):,.0f}" if m in measured else "" for m in measures))
     return table
 
 
 def _reasons(report: StepReport) -> RichTable:
     table = RichTable(title=f"{report.step}: in detail", title_justify="left", title_style="bold")
-    for column in ("", "measure", "reason"):
-        table.add_column(column)
-    table.add_column("rows", justify="right")
     noted = [f for f in report.figures if f.reason or (f.measure not in _COLUMNS and f.measure != _SECONDS)]
-    for figure in sorted(noted, key=lambda f: (f.measure, f.subject or "", -f.value)):
-        if figure.value:
-            table.add_row(figure.subject, figure.measure, figure.reason, f"{figure.value:,.0f}")
+    noted = sorted((f for f in noted if f.value), key=lambda f: (f.measure, f.subject or "", -f.value))
+    columns = {
+        "": [f.subject or "" for f in noted],
+        "measure": [f.measure for f in noted],
+        "reason": [f.reason or "" for f in noted],
+    }
+    filled = {heading: texts for heading, texts in columns.items() if any(texts)}
+    for heading in filled:
+        table.add_column(heading)
+    table.add_column("rows", justify="right")
+    for *texts, value in zip(*filled.values(), [f"{f.value:,.0f}" for f in noted], strict=True):
+        table.add_row(*texts, value)
     return table
 
 

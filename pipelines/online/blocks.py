@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.online.definitions import ViewPlan
 from pipelines.online.layout import ABSENT, HEAD_SIZE, NULL, PRESENT, TIMES_AT, VECTORS
+from pipelines.online.plans import ViewPlan
 from pipelines.online.values import scalar_of, unpack_texts
 
 # As in Feast's FieldStatus, and one of ours.

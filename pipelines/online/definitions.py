@@ -3,136 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import replace
+from typing import TypeVar
 
-from feast import FeatureStore, FeatureView
+from feast import FeatureStore
 from feast.errors import FeastError
 from google.protobuf.message import DecodeError
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipelines.errors import (
-    FeatureNamesError,
     HomeEmptyError,
     RegistryUnreadableError,
     UnknownFeatureError,
     UnknownReleaseError,
     UnknownServiceError,
 )
-from pipelines.online.layout import RowSchema, field_id
+from pipelines.online.plans import RankingPlan, ReadPlan, ViewPlan
 from pipelines.releases.pin import Pin, read_pin
 from pipelines.settings import Settings
-from pipelines.tables.features import USER_CONSENT
-
-
-@dataclass(frozen=True)
-class ViewPlan:
-    """How a view is read and which of its features are wanted. `ttl` in microseconds, 0 for none."""
-
-    name: str
-    label: str
-    schema: RowSchema
-    features: tuple[str, ...]
-    ttl: int
-    purpose: str | None
-    join_key: str
-    releases: tuple[str, ...]
-
-    @cached_property
-    def places(self) -> Mapping[str, int]:
-        """Where each wanted feature stands among them."""
-        return {name: i for i, name in enumerate(self.features)}
-
-    @cached_property
-    def numbers(self) -> tuple[str, ...]:
-        """The wanted features of fixed width."""
-        schema = self.schema
-        return tuple(name for name in self.features if schema.positions[name] in schema.fixed)
-
-    @cached_property
-    def floats(self) -> tuple[str, ...]:
-        """The numbers that are float64."""
-        return tuple(name for name in self.numbers if self.schema.positions[name] in self.schema.floats)
-
-    @cached_property
-    def integers(self) -> tuple[str, ...]:
-        """The numbers that are int64: integers, bools and instants."""
-        return tuple(name for name in self.numbers if name not in self.floats)
-
-    @cached_property
-    def others(self) -> tuple[str, ...]:
-        """The wanted features of variable width."""
-        return tuple(name for name in self.features if name not in self.numbers)
-
-    @cached_property
-    def float_slots(self) -> slice | list[int]:
-        """Where the floats lie among a row's values of fixed width."""
-        return self._slots(self.floats)
-
-    @cached_property
-    def integer_slots(self) -> slice | list[int]:
-        """The same of the integers."""
-        return self._slots(self.integers)
-
-    def _slots(self, numbers: tuple[str, ...]) -> slice | list[int]:
-        found = [self.schema.slots[self.schema.positions[name]] for name in numbers]
-        first = found[0] if found else 0
-        # A slice, where they are neighbours, copies nothing.
-        together = found == [*range(first, first + len(found))]
-        return slice(first, first + len(found)) if together else found
-
-    @classmethod
-    def of(cls, view: FeatureView) -> ViewPlan:
-        ttl = int(view.ttl.total_seconds() * 1e6) if view.ttl else 0
-        schema = RowSchema.of(view)
-        releases = tuple(r for r in view.tags.get("release", "").split(",") if r)
-        names = tuple(schema.positions)
-        [join_key] = view.join_keys
-        return cls(view.name, view.name, schema, names, ttl, view.tags.get("purpose"), join_key, releases)
-
-
-@dataclass(frozen=True)
-class ReadPlan:
-    """What one read fetches: the views of a service, or of a list of features, all of one entity.
-
-    `service` is the use ("recommendation"), None for a list. `purpose` is the service's, None where no person is
-    concerned or each view has its own. Where a view has a purpose, `fields` ends with the consents' field.
-    """
-
-    service: str | None
-    release: str | None
-    purpose: str | None
-    join_key: str
-    views: tuple[ViewPlan, ...]
-    consent: ViewPlan | None
-    fields: tuple[bytes, ...] = field(init=False)
-
-    def __post_init__(self) -> None:
-        views = [*self.views, *([self.consent] if self.consent else [])]
-        object.__setattr__(self, "fields", tuple(field_id(view.name) for view in views))
-
-    @property
-    def names(self) -> list[str]:
-        """Every feature as `view__feature`, in order."""
-        return [f"{view.label}__{name}" for view in self.views for name in view.features]
-
-    def answer_names(self, full_feature_names: bool) -> list[str]:
-        """The names that an answer carries. Raises FeatureNamesError where short names would be ambiguous."""
-        if full_feature_names:
-            return self.names
-        short = [name for view in self.views for name in view.features]
-        if len(set(short)) < len(short):
-            twice = sorted({name for name in short if short.count(name) > 1})
-            raise FeatureNamesError(f'several views have {", ".join(twice)}; ask with "full_feature_names": true')
-        return short
+from pipelines.tables.features import PRODUCT_VECTORS, USER_CONSENT
 
 
 class Definitions:
     """See the module. `generation` is the online store's at the time of reading."""
 
-    def __init__(self, views: Iterable[ViewPlan], services: Mapping[str, ReadPlan], pin: Pin, generation: int) -> None:
+    def __init__(
+        self,
+        views: Iterable[ViewPlan],
+        services: Mapping[str, ReadPlan],
+        rankings: Mapping[str, RankingPlan],
+        pin: Pin,
+        generation: int,
+    ) -> None:
         self._views = {view.name: view for view in views}
         self._services = dict(services)
+        self._rankings = dict(rankings)
         self._lists: dict[tuple[str, ...], ReadPlan] = {}
         self.pin = pin
         self.generation = generation
@@ -150,39 +55,48 @@ class Definitions:
         # Views of several entities or of none are left to Feast, as are services of them or of on-demand views.
         views = {view.name: ViewPlan.of(view) for view in found if len(view.join_keys) == 1}
         consent = views.get(USER_CONSENT.name)
-        plans = {}
+        plans, rankings = {}, {}
         for service in services:
             projections = service.feature_view_projections
-            if len({views[p.name].join_key if p.name in views else p.name for p in projections}) == 1:
-                chosen = tuple(
-                    replace(views[p.name], label=p.name_to_use(), features=tuple(f.name for f in p.features))
-                    for p in projections
-                )
-                use, release = service.tags.get("use"), service.tags.get("release")
-                plans[service.name] = _plan(chosen, consent, use, release, service.tags.get("purpose", "none"))
-        return cls(views.values(), plans, pin, generation)
+            keys = {views[p.name].join_key if p.name in views else p.name for p in projections}
+            if not keys <= {"user_id", "product_id"} and len(keys) != 1:
+                continue
+            chosen = tuple(
+                replace(views[p.name], label=p.name_to_use(), features=tuple(f.name for f in p.features))
+                for p in projections
+            )
+            use, release = service.tags.get("use"), service.tags.get("release")
+            purpose = service.tags.get("purpose", "none")
+            if len(keys) == 1:
+                plans[service.name] = _plan(chosen, consent, use, release, purpose)
+            elif ranking := _ranking(chosen, consent, use, release, purpose):
+                rankings[service.name] = ranking
+        return cls(views.values(), plans, rankings, pin, generation)
 
     def service(self, name: str, release: str | None = None) -> ReadPlan:
         """A use in the given release, or as named (`risk_r2`), or in the default release.
 
         Raises UnknownServiceError, UnknownReleaseError where the release is not live, HomeEmptyError.
         """
+        return self._named(self._services, name, release)
+
+    def ranking(self, name: str, release: str | None = None) -> RankingPlan:
+        """The same of a service of users and products."""
+        return self._named(self._rankings, name, release)
+
+    def _named(self, plans: Mapping[str, P], name: str, release: str | None) -> P:
         if release is not None:
             self.require_live(release)
             suffix = f"_{release}"
             name = name if name.endswith(suffix) else name + suffix
-        plan = self._services.get(name)
-        if plan is None:
-            self._explain_missing(name)
-            raise UnknownServiceError(f"no feature service '{name}'; there are: {', '.join(sorted(self._services))}")
-        return plan
-
-    def _explain_missing(self, name: str) -> None:
+        if name in plans:
+            return plans[name]
         if not self._services:
             raise HomeEmptyError("no feature services are registered; run: mmfs apply")
         use, _, release = name.rpartition("_")
-        if use in self._services and release not in self.pin.live:
+        if use in plans:
             self.require_live(release)
+        raise UnknownServiceError(f"no feature service '{name}'; there are: {', '.join(sorted(plans)) or 'none'}")
 
     def require_live(self, release: str) -> None:
         """Raises UnknownReleaseError."""
@@ -225,6 +139,20 @@ class Definitions:
 
 
 _KEPT_LISTS = 256
+P = TypeVar("P")
+
+
+def _ranking(
+    views: tuple[ViewPlan, ...], consent: ViewPlan | None, use: str | None, release: str | None, purpose: str
+) -> RankingPlan | None:
+    """None where a service of users and products has no vectors of products, and is none of ours."""
+    vectors = [view for view in views if view.table == PRODUCT_VECTORS.name]
+    of_user = tuple(view for view in views if view.join_key == "user_id")
+    shown = tuple(replace(v, features=v.numbers) for v in views if v.join_key == "product_id" and v.numbers)
+    if not vectors or not shown:
+        return None
+    user = _plan(of_user, consent, use, release, purpose)
+    return RankingPlan(user, *(_plan(some, consent, use, release, "none") for some in (shown, (vectors[0],))))
 
 
 def _plan(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 
 from feast import ValueType
 from feast.infra.key_encoding_utils import serialize_entity_key
@@ -37,4 +38,9 @@ class TextKeys:
 
     def __call__(self, value: str) -> bytes:
         encoded = value.encode()
-        return self._beginning + struct.pack("<I", len(encoded)) + encoded
+        return b"%b%b%b" % (self._beginning, len(encoded).to_bytes(4, "little"), encoded)
+
+    def many(self, values: Iterable[str]) -> list[bytes]:
+        """The same of many, cheaper than one by one."""
+        beginning = self._beginning
+        return [b"%b%b%b" % (beginning, len(v).to_bytes(4, "little"), v) for v in map(str.encode, values)]

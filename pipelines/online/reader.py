@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeVar
 
 from feast import FeatureStore
 
@@ -24,9 +25,10 @@ from pipelines.errors import (
 from pipelines.governance.home import open_home
 from pipelines.identity.subject_keys import USER, subject_key
 from pipelines.online.blocks import Block
-from pipelines.online.definitions import Definitions, ReadPlan
+from pipelines.online.definitions import Definitions
 from pipelines.online.keys import TextKeys
 from pipelines.online.layout import HEAD_SIZE, PRESENT, RowSchema, split
+from pipelines.online.plans import ReadPlan
 from pipelines.online.rows import Reading, RowKeeper, Schemas
 from pipelines.online.values import unpack_texts
 from pipelines.serving.repo import feature_store, packed_store
@@ -38,6 +40,8 @@ _PATIENCE = 1.0
 # More ids are not answered between two other things that an event loop does.
 _QUICK_IDS = 16
 _PERSON = "user_id"
+P = TypeVar("P")
+T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 
@@ -95,22 +99,36 @@ class OnlineReader:
         Ids of which nothing is known are answered NOT_FOUND; one asked for twice is answered twice.
         Raises UnknownServiceError, UnknownFeatureError, UnknownReleaseError, OnlineStoreError.
         """
+
+        def choose(definitions: Definitions) -> ReadPlan:
+            return definitions.features(features, release) if features else definitions.service(service, release)
+
+        return self.settled(choose, lambda chosen: self.fetched(ids, chosen, kind))
+
+    def settled(self, choose: Callable[[Definitions], P], fetch: Callable[[P], tuple[int, Callable[[], T]]]) -> T:
+        """What `fetch` reads of the chosen plan, by definitions that still held when it was read.
+
+        `fetch` gives the store's generation and what makes the result of what was read. Raises OnlineStoreError, and
+        what the three raise.
+        """
         for _ in range(_ATTEMPTS):
             definitions = self.definitions
             try:
-                chosen = definitions.features(features, release) if features else definitions.service(service, release)
+                chosen = choose(definitions)
             except (UnknownServiceError, UnknownFeatureError, UnknownReleaseError):
                 # It may have been applied a moment ago.
                 if self._reload_if_changed(definitions, self._keeper.read([], []).generation):
                     continue
                 raise
-            reading = self._keeper.read(self._keys_of(ids, chosen.join_key, kind), chosen.fields)
-            if reading.generation == definitions.generation or not self._reload_if_changed(
-                definitions, reading.generation
-            ):
-                reading.require_ready()
-                return self._judged(ids, chosen, reading)
+            generation, finish = fetch(chosen)
+            if generation == definitions.generation or not self._reload_if_changed(definitions, generation):
+                return finish()
         raise OnlineStoreError("the definitions change faster than they can be read; ask again")
+
+    def fetched(self, ids: Sequence[str], plan: ReadPlan, kind: str = USER) -> tuple[int, Callable[[], Answer]]:
+        """What `settled` wants of a fetch."""
+        reading = self._keeper.read(self._keys_of(ids, plan.join_key, kind), plan.fields)
+        return reading.generation, lambda: self._judged(ids, plan, reading)
 
     def quick(
         self,
@@ -139,7 +157,6 @@ class OnlineReader:
             return None
         if reading.generation != definitions.generation:
             return None
-        reading.require_ready()
         return self._judged(ids, chosen, reading)
 
     def require_ready(self) -> None:
@@ -179,12 +196,16 @@ class OnlineReader:
             self._keys[join_key] = TextKeys(self._feast.config.project, join_key)
         key = self._keys[join_key]
         if join_key != _PERSON:
-            return [key(identifier) for identifier in ids]
+            return key.many(ids)
         # Nobody has the empty id, and nobody's row is under it.
         return [key(subject_key(kind, identifier, self.settings) if identifier else "") for identifier in ids]
 
     def _judged(self, ids: Sequence[str], chosen: ReadPlan, reading: Reading) -> Answer:
-        """Rows as columns, without those of subjects who do not allow a view's purpose."""
+        """Rows as columns, without those of subjects who do not allow a view's purpose.
+
+        Raises OnlineStoreNotReadyError, OnlineStoreOutdatedError.
+        """
+        reading.require_ready()
         columns = [[row[i] for row in reading.rows] for i in range(len(chosen.fields))]
         consents: list[frozenset[str] | None] = [None] * len(ids)
         if chosen.consent is not None:

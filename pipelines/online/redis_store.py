@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
@@ -13,33 +14,16 @@ from redis.retry import Retry
 
 from pipelines.errors import OnlineStoreError, OnlineStoreUnreachableError, SettingsError
 from pipelines.online.keys import project_prefix
+from pipelines.online.redis_commands import LOAD_PUT, put_command, read_commands
 from pipelines.online.rows import Reading, Row
 from pipelines.online.store import PackedOnlineStore, PackedOnlineStoreConfig
 
 # A script blocks the server while it runs, about 5 microseconds a row.
 _ROWS_PER_SCRIPT = 200
+_ROWS_PER_EXCHANGE = 1000
 _KEYS_PER_SCAN = 1000
 # Longest wait of a reader that must not wait.
 _QUICK_SECONDS = 0.05
-# The newer of two rows stays: their event_timestamp and created_at lie at byte 9. A row of another layout gives way.
-_PUT = """
-local written = 0
-for i, key in ipairs(KEYS) do
-  local field, row = ARGV[2 * i - 1], ARGV[2 * i]
-  local old = redis.call('HGET', key, field)
-  local stays = false
-  if old and string.byte(old) == string.byte(row) then
-    local event, created = struct.unpack('<i8i8', row, 9)
-    local old_event, old_created = struct.unpack('<i8i8', old, 9)
-    stays = old_event > event or (old_event == event and old_created > created)
-  end
-  if not stays then
-    redis.call('HSET', key, field, row)
-    written = written + 1
-  end
-end
-return written
-"""
 
 
 class RedisOnlineStoreConfig(PackedOnlineStoreConfig):
@@ -95,24 +79,25 @@ class RedisRows:
         self._client: Any = client
         self._prefix = project_prefix(project)
         self._about = f"mmfs-about:{project}"
-        self._put = client.register_script(_PUT)
-        about = map(_bulk, (b"HMGET", self._about.encode(), b"mark", b"generation"))
-        self._about_command = b"*4\r\n" + b"".join(about)
+        self._about_command = read_commands([self._about.encode()], [b"mark", b"generation"])
 
     def put(self, rows: Sequence[Row], schemas: Mapping[int, str]) -> int:
         written = 0
         with _told():
-            self._client.hset(self._about, mapping={_schema_field(f): text for f, text in schemas.items()})
-            for start in range(0, len(rows), _ROWS_PER_SCRIPT):
-                chunk = rows[start : start + _ROWS_PER_SCRIPT]
-                arguments = [value for row in chunk for value in (row.field, row.packed)]
-                written += int(self._put(keys=[row.key for row in chunk], args=arguments))
+            if schemas:
+                self._client.hset(self._about, mapping={_schema_field(f): text for f, text in schemas.items()})
+            for start in range(0, len(rows), _ROWS_PER_EXCHANGE):
+                end = min(start + _ROWS_PER_EXCHANGE, len(rows))
+                chunks = [rows[at : min(at + _ROWS_PER_SCRIPT, end)] for at in range(start, end, _ROWS_PER_SCRIPT)]
+                # A server that was restarted has forgotten its scripts.
+                commands = [LOAD_PUT, *(part for chunk in chunks for part in put_command(chunk))]
+                _, *counts = self._exchange(b"".join(commands), 1 + len(chunks))
+                written += sum(counts)
         return written
 
     def read(self, keys: Sequence[bytes], fields: Sequence[bytes]) -> Reading:
         # What is said of the store is read last: whoever finds a view's rows gone also finds the generation raised.
-        begin, end = b"*%d\r\n$5\r\nHMGET\r\n" % (len(fields) + 2), b"".join(map(_bulk, fields))
-        commands = b"".join(part for key in keys for part in (begin, _bulk(key), end)) + self._about_command
+        commands = read_commands(keys, fields) + self._about_command
         with _told():
             *rows, (mark, generation) = self._exchange(commands, len(keys) + 1)
         return Reading(rows, None if mark is None else mark.decode(), int(generation or 0))
@@ -131,6 +116,17 @@ class RedisRows:
         finally:
             pool.release(connection)
         return answers
+
+    def counts(self, fields: Sequence[bytes]) -> list[int]:
+        found: Counter[bytes] = Counter()
+        with _told():
+            for keys in self._all_keys():
+                with self._client.pipeline(transaction=False) as pipe:
+                    for key in keys:
+                        pipe.hkeys(key)
+                    for names in pipe.execute():
+                        found.update(names)
+        return [found[field] for field in fields]
 
     def delete_keys(self, keys: Sequence[bytes]) -> int:
         with _told():
@@ -179,11 +175,6 @@ class RedisRows:
     def raise_generation(self) -> None:
         with _told():
             self._client.hincrby(self._about, "generation", 1)
-
-
-def _bulk(value: bytes) -> bytes:
-    """A bulk string of Redis's protocol."""
-    return b"$%d\r\n%b\r\n" % (len(value), value)
 
 
 def _schema_field(fingerprint: int) -> str:

@@ -47,6 +47,9 @@ class RowKeeper(Protocol):
     def read(self, keys: Sequence[bytes], fields: Sequence[bytes]) -> Reading:
         """All fields of all keys in one exchange."""
 
+    def counts(self, fields: Sequence[bytes]) -> list[int]:
+        """How many entities have a row of each field. Reads every key of the project: for people, not for services."""
+
     def delete_keys(self, keys: Sequence[bytes]) -> int:
         """Delete entities with everything kept of them; returns how many there were."""
 

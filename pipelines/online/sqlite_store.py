@@ -85,6 +85,14 @@ class SqliteRows:
         rows = [[found.get((key, field)) for field in fields] for key in keys]
         return Reading(rows, said.get("mark"), int(said.get("generation", 0)))
 
+    def counts(self, fields: Sequence[bytes]) -> list[int]:
+        with self._reading() as connection:
+            if connection is None:
+                return [0] * len(fields)
+            query = "SELECT field, count(*) FROM rows WHERE substr(key, 1, ?) = ? GROUP BY field"
+            found = dict(connection.execute(query, [len(self._prefix), self._prefix]).fetchall())
+        return [int(found.get(field, 0)) for field in fields]
+
     def delete_keys(self, keys: Sequence[bytes]) -> int:
         with self._writing() as connection:
             gone = 0

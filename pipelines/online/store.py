@@ -83,7 +83,7 @@ class PackedOnlineStore(OnlineStore):
         """
         schema, field = RowSchema.of(table), field_id(table.name)
         [join_key] = table.join_keys
-        keys = map(TextKeys(config.project, join_key), batch.column(join_key).to_pylist())
+        keys = TextKeys(config.project, join_key).many(batch.column(join_key).to_pylist())
         packed = rows_of_batch(schema, batch, *times)
         rows = [Row(key, field, row) for key, row in zip(keys, packed, strict=True)]
         return self.keeper(config).put(rows, {schema.fingerprint: schema.to_json()})

@@ -59,6 +59,12 @@ class DataFile:
         """`numRecords`, `minValues`, `maxValues`, by physical column names; empty where nothing was written."""
         return json.loads(self.stats) if self.stats else {}
 
+    @property
+    def rows(self) -> int:
+        """Rows that are not deleted; 0 where the writer left no statistics."""
+        deleted = (self.deletion_vector or {}).get("cardinality", 0)
+        return max(0, self.statistics().get("numRecords", 0) - deleted)
+
     def instants(self, column: str) -> tuple[datetime | None, datetime | None]:
         """Bounds of a timestamp column's values, by its physical name; None where nothing is known. Aware, UTC."""
         statistics = self.statistics()

@@ -93,6 +93,11 @@ class Joined:
                 columns += [column.take(positions) for column in found.table.columns]
             yield pa.table(columns, names=[name for found in self._found for name in found.table.column_names])
 
+    def winners(self, view: str) -> tuple[pa.Table, Ints]:
+        """The distinct rows of a view that were found, and each entity row's place among them, -1 for none."""
+        [found] = [found for found in self._found if found.history.view.name == view]
+        return found.table, found.rows
+
     def table(self) -> pa.Table:
         """The whole result in memory."""
         [features] = self.features(max(len(self.entities), 1))

@@ -7,7 +7,8 @@ import json
 import re
 import tempfile
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,13 +32,17 @@ _MODEL_CODE = Path(__file__).with_name("encoder_model.py")
 
 @dataclass(frozen=True)
 class RegisteredEncoder:
-    """An encoder's place in the registry. `number` is MLflow's, counted by it; `version` is the encoder's."""
+    """An encoder's place in the registry. `number` is MLflow's, counted by it; `version` is the encoder's.
+
+    `facts` are the version's tags: uri, checksum, dimensions, modalities, licence.
+    """
 
     name: str
     version: str
     number: str
     model_id: str
     aliases: tuple[str, ...] = ()
+    facts: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def uri(self) -> str:
@@ -201,7 +206,8 @@ def _as_registered(version: ModelVersion) -> RegisteredEncoder:
         version.tags["encoder_version"],
         str(version.version),
         version.tags["model_id"],
-        tuple(version.aliases),
+        tuple(sorted(version.aliases)),
+        dict(version.tags),
     )
 
 

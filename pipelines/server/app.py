@@ -16,8 +16,9 @@ from pipelines.online.reader import Answer
 from pipelines.server.access import Callers, Rates
 from pipelines.server.metrics import MEDIA_TYPE, Metrics
 from pipelines.server.openapi import document
-from pipelines.server.questions import KINDS, parsed
-from pipelines.server.renders import chosen
+from pipelines.server.questions import KINDS, parsed, parsed_ranking
+from pipelines.server.ranking_renders import RANKING_RENDERS
+from pipelines.server.renders import RENDERS, chosen
 from pipelines.server.replies import Reply, RequestError, fault
 from pipelines.server.work import Workbench
 from pipelines.settings import Settings, load_settings
@@ -40,6 +41,7 @@ class Application:
         self._openapi = to_json(document(version("multimodal-feature-store")))
         self._routes: dict[str, tuple[str, Handler]] = {
             "/get-online-features": ("POST", self._features),
+            "/get-ranking-features": ("POST", self._ranking),
             "/health": ("GET", self._health),
             "/ready": ("GET", self._ready),
             "/metrics": ("GET", self._exposition),
@@ -85,7 +87,7 @@ class Application:
         await send({"type": "http.response.body", "body": reply.body})
 
     async def _features(self, scope: Scope, receive: Receive) -> Reply:
-        media_type, render = chosen(_header(scope, b"accept"))
+        media_type, render = chosen(_header(scope, b"accept"), RENDERS)
         question = parsed(await self._body(scope, receive), self._limits.max_batch)
         reader = self._work.reader
         asked: dict[str, Any] = {
@@ -110,6 +112,22 @@ class Application:
             raise fault(error) from error
         with self._metrics.in_flight.track_inprogress():
             return await self._work.run(lambda: told(reader.read(question.ids, service, **asked)))
+
+    async def _ranking(self, scope: Scope, receive: Receive) -> Reply:
+        media_type, render = chosen(_header(scope, b"accept"), RANKING_RENDERS)
+        question = parsed_ranking(await self._body(scope, receive), self._limits.max_batch)
+        ranker, kind = self._work.ranker, KINDS[question.id_name]
+
+        def ranked() -> Reply:
+            answer = ranker.rank(
+                question.user, question.product_ids, question.feature_service, release=question.release, kind=kind
+            )
+            self._metrics.answer(answer.user)
+            self._metrics.answer(answer.products)
+            return Reply(200, render(answer, question), media_type)
+
+        with self._metrics.in_flight.track_inprogress():
+            return await self._work.run(ranked)
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes:
         """The request's body. Raises RequestError where it is too large, too slow or breaks off."""

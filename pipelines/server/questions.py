@@ -1,17 +1,20 @@
-"""What is asked: Feast's request, with a release and devices beside it."""
+"""What is asked: Feast's request, with a release and devices beside it; and the order of products for one user."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StrictStr, ValidationError
 
 from pipelines.identity.subject_keys import DEVICE, USER
+from pipelines.online.ranking import SERVICE as RANKING
 from pipelines.server.replies import RequestError
 
 # By the name of the ids: the kind of subject; products are no subjects.
 KINDS = {"user_id": USER, "device_id": DEVICE, "product_id": USER}
-Ids = Annotated[list[Annotated[StrictStr, Field(max_length=1024)]], Field(min_length=1)]
+Identifier = Annotated[StrictStr, Field(max_length=1024)]
+Ids = Annotated[list[Identifier], Field(min_length=1)]
+Q = TypeVar("Q", bound=BaseModel)
 
 
 class Question(BaseModel):
@@ -43,20 +46,56 @@ class Question(BaseModel):
         return self.entities[self.id_name]
 
 
+class RankingQuestion(BaseModel):
+    """The body of POST /get-ranking-features."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    user_id: Identifier | None = Field(None, description="The user; either this or device_id.", examples=["u-17"])
+    device_id: Identifier | None = Field(None, description="An anonymous device.")
+    product_ids: Ids = Field(description="Candidates, answered in this order.", examples=[["p-1", "p-2"]])
+    feature_service: StrictStr = Field(RANKING, description="A service of users and products.")
+    release: StrictStr | None = Field(None, description="Refuse to answer with any other release than this.")
+
+    @property
+    def id_name(self) -> str:
+        return "user_id" if self.device_id is None else "device_id"
+
+    @property
+    def user(self) -> str:
+        return self.user_id or self.device_id or ""
+
+
+def parsed_ranking(body: bytes, max_batch: int) -> RankingQuestion:
+    """The question in a body. Raises RequestError saying where it is wrong."""
+    question = _validated(RankingQuestion, body)
+    if (question.user_id is None) == (question.device_id is None):
+        raise RequestError(422, "invalid_request", "give either user_id or device_id")
+    _require_batch(question.product_ids, max_batch)
+    return question
+
+
 def parsed(body: bytes, max_batch: int) -> Question:
     """The question in a body. Raises RequestError saying where it is wrong."""
+    question = _validated(Question, body)
+    if question.id_name not in KINDS:
+        raise RequestError(422, "unknown_entity", f"entities: expected one of {', '.join(KINDS)}")
+    if (question.feature_service is None) == (not question.features):
+        raise RequestError(422, "invalid_request", "give either feature_service or features")
+    _require_batch(question.ids, max_batch)
+    return question
+
+
+def _validated(kind: type[Q], body: bytes) -> Q:
     try:
-        question = Question.model_validate_json(body)
+        return kind.model_validate_json(body)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         if first["type"] == "json_invalid":
             raise RequestError(400, "invalid_json", f"the body is no JSON: {first['msg']}") from error
         place = ".".join(map(str, first["loc"])) or "the body"
         raise RequestError(422, "invalid_request", f"{place}: {first['msg']}") from error
-    if question.id_name not in KINDS:
-        raise RequestError(422, "unknown_entity", f"entities: expected one of {', '.join(KINDS)}")
-    if (question.feature_service is None) == (not question.features):
-        raise RequestError(422, "invalid_request", "give either feature_service or features")
-    if len(question.ids) > max_batch:
-        raise RequestError(413, "batch_too_large", f"{len(question.ids)} ids in one request, at most {max_batch}")
-    return question
+
+
+def _require_batch(ids: list[str], most: int) -> None:
+    if len(ids) > most:
+        raise RequestError(413, "batch_too_large", f"{len(ids)} ids in one request, at most {most}")

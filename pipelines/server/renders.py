@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import msgpack
 import numpy as np
@@ -24,20 +24,21 @@ MSGPACK = "application/msgpack"
 ARROW = "application/vnd.apache.arrow.stream"
 _NOTHING = "1970-01-01T00:00:00Z"
 Render = Callable[[Answer, Question], bytes]
+R = TypeVar("R")
 
 
-def chosen(accept: str) -> tuple[str, Render]:
-    """Media type and rendering of the first type in an Accept header that is known.
+def chosen(accept: str, renders: Mapping[str, R]) -> tuple[str, R]:
+    """Media type and rendering of the first type in an Accept header that is known; JSON where any will do.
 
     Raises RequestError 406.
     """
     for part in accept.split(","):
         media_type = part.partition(";")[0].strip().lower()
-        if media_type in RENDERS:
-            return media_type, RENDERS[media_type]
         if media_type in ("", "*/*", "application/*"):
-            return JSON, feast_json
-    raise RequestError(406, "not_acceptable", f"answers are {', '.join(RENDERS)}")
+            media_type = JSON
+        if media_type in renders:
+            return media_type, renders[media_type]
+    raise RequestError(406, "not_acceptable", f"answers are {', '.join(renders)}")
 
 
 def feast_json(answer: Answer, question: Question) -> bytes:
@@ -95,7 +96,7 @@ def _document(answer: Answer, question: Question, key: str, encoded: Callable[[b
     """
 
     def array(values: np.ndarray[Any, Any]) -> dict[str, Any]:
-        return {"dtype": values.dtype.str, "shape": list(values.shape), key: encoded(values.tobytes())}
+        return packed_array(values, key, encoded)
 
     views = []
     for block in answer.blocks:
@@ -121,6 +122,11 @@ def _document(answer: Answer, question: Question, key: str, encoded: Callable[[b
         "status_names": list(STATUS_NAMES),
         "views": views,
     }
+
+
+def packed_array(values: np.ndarray[Any, Any], key: str, encoded: Callable[[bytes], Any]) -> dict[str, Any]:
+    """An array's type, shape and little-endian bytes."""
+    return {"dtype": values.dtype.str, "shape": list(values.shape), key: encoded(values.tobytes())}
 
 
 def arrow(answer: Answer, question: Question) -> bytes:

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from pipelines.errors import PipelineError
+from pipelines.online.ranking import Ranker
 from pipelines.online.reader import OnlineReader
 from pipelines.server.replies import RequestError, fault
 from pipelines.settings import ServeSettings, Settings
@@ -26,6 +27,7 @@ class Workbench:
         self._limits: ServeSettings = settings.serve
         self._threads = ThreadPoolExecutor(self._limits.threads, thread_name_prefix="read")
         self._reader: OnlineReader | None = None
+        self._ranker: Ranker | None = None
         self._why_not = "the server is starting"
         self.in_flight = 0
 
@@ -35,6 +37,13 @@ class Workbench:
         if self._reader is None:
             raise RequestError(503, "starting", self._why_not, retry_after=1)
         return self._reader
+
+    @property
+    def ranker(self) -> Ranker:
+        """Raises RequestError 503 while there is no reader."""
+        if self._ranker is None:
+            self._ranker = Ranker(self.reader)
+        return self._ranker
 
     async def run(self, work: Callable[[], T]) -> T:
         """The work's result. Raises RequestError where it fails, is too slow or too much is going on."""

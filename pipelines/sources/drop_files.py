@@ -61,6 +61,13 @@ class Entry:
     length: int
 
 
+def require_folder(path: str) -> None:
+    """Raise DropNotFoundError where a drop on this machine is not there; needs no Spark."""
+    location = _absolute(path)
+    if "://" not in location and not Path(location).exists():
+        raise DropNotFoundError(f"there is no drop at {path}. Give the folder that holds the source tables.")
+
+
 def open_drop(spark: SparkSession, path: str) -> Drop:
     """Look through the top of a drop and into the folders that bear a table's name.
 

@@ -54,6 +54,11 @@ class Table:
         """The columns that are values, not keys, partitions or times."""
         return tuple(c for c in self.columns if c.name not in {*self.keys, *self.partition_by, *TIME_NAMES})
 
+    @property
+    def join_key(self) -> str:
+        """The id that rows are asked for by, where an entity is declared."""
+        return f"{self.entity}_id"
+
     def location(self, home: str) -> str:
         """Where the table lives below a home (a path or URI without trailing slash)."""
         return f"{home}/tables/{self.layer}/{self.name}"

@@ -17,21 +17,24 @@ from pipelines.point_in_time.instants import instants_of_text, utc_micros
 from pipelines.settings import Settings
 
 TIMESTAMP = "event_timestamp"
+_PRODUCT = "product_id"
 # Ids as text: a CSV's "007" is not 7.
-_AS_TEXT = {name: pa.string() for name in ("user_id", "product_id", TIMESTAMP)}
+_AS_TEXT = {name: pa.string() for name in ("user_id", _PRODUCT, TIMESTAMP)}
 
 
 @dataclass(frozen=True)
 class EntityFrame:
     """Rows as given, `event_timestamp` as UTC microseconds; beside them each row's join key.
 
-    `keys` is dictionary-encoded text of the same length and order as `rows`.
+    `keys` is dictionary-encoded text of the same length and order as `rows`; `products` are the products' ids, text,
+    where rows are of both.
     """
 
     rows: pa.Table
     keys: pa.Array
     join_key: str
     checksum: str
+    products: pa.Array | None = None
 
 
 def require_entities(path: Path) -> None:
@@ -47,14 +50,17 @@ def require_format(path: Path, what: str) -> None:
         raise EntityFrameError(f"{what} {path}: expected a name ending in .parquet or .csv, found '{path.suffix}'")
 
 
-def read_entities(path: Path, join_key: str, settings: Settings, *, keyed: bool = False) -> EntityFrame:
+def read_entities(
+    path: Path, join_key: str, settings: Settings, *, keyed: bool = False, with_products: bool = False
+) -> EntityFrame:
     """Read and check an entity file; user ids pass through the identity seam for the join, unless `keyed` already.
 
-    Timestamps without offset are taken as UTC. Raises EntityFrameError saying which column or row is at fault.
+    `with_products`: every row has a `product_id` as well. Timestamps without offset are taken as UTC. Raises
+    EntityFrameError saying which column or row is at fault.
     """
     require_entities(path)
     table = _read(path)
-    for column in (join_key, TIMESTAMP):
+    for column in (join_key, TIMESTAMP, *([_PRODUCT] if with_products else [])):
         if column not in table.column_names:
             raise EntityFrameError(
                 f"entity file {path} has no column '{column}'; found: {', '.join(table.column_names) or 'none'}. "
@@ -69,7 +75,8 @@ def read_entities(path: Path, join_key: str, settings: Settings, *, keyed: bool 
         keys = [subject_key(USER, value, settings) for value in ids.dictionary.to_pylist()]
         ids = pa.DictionaryArray.from_arrays(ids.indices, pa.array(keys, pa.string()))
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return EntityFrame(rows, ids, join_key, f"sha256:{digest}")
+    products = _ids(table.column(_PRODUCT), path, _PRODUCT) if with_products else None
+    return EntityFrame(rows, ids, join_key, f"sha256:{digest}", products)
 
 
 def _read(path: Path) -> pa.Table:

@@ -17,8 +17,8 @@ from pipelines.delta import TableStore
 from pipelines.errors import EntityFrameError
 from pipelines.point_in_time.history_plan import NO_TABLE
 from pipelines.serving.delta_source import FEATURE_TABLES
-from pipelines.training.entities import TIMESTAMP
-from pipelines.training.manifest import Manifest, ViewPart
+from pipelines.training.entities import TIMESTAMP, EntityFrame
+from pipelines.training.manifest import ViewPart
 from pipelines.training.training_set import TrainingSet
 
 SAMPLE = 500
@@ -68,11 +68,16 @@ def check_leakage(store: TableStore, made: TrainingSet) -> LeakageReport:
     total = frame.rows.num_rows
     chosen = sorted(random.Random(frame.checksum).sample(range(total), min(SAMPLE, total)))
     result = pq.read_table(made.path).take(pa.array(chosen))
-    keys = frame.keys.take(pa.array(chosen)).to_pylist()
+    users = frame.keys.take(pa.array(chosen)).to_pylist()
+    withheld = set(made.without.keys)
     moments = pc.cast(frame.rows.column(TIMESTAMP).take(pa.array(chosen)), pa.timestamp("us", tz="UTC")).to_pylist()
     differences = []
     for name, part in made.manifest.views.items():
-        known = _known(store, made.manifest, part, set(keys) - set(made.without.keys))
+        if not part.features:
+            continue
+        keys = _keys(frame, part, chosen)
+        keys = [None if user in withheld else key for user, key in zip(users, keys, strict=True)]
+        known = _known(store, part, {key for key in keys if key is not None})
         names = [f"{name}__{feature}" for feature in part.features]
         for row, key, moment, values in zip(chosen, keys, moments, result.select(names).to_pylist(), strict=True):
             found = tuple(values.values())
@@ -82,7 +87,15 @@ def check_leakage(store: TableStore, made: TrainingSet) -> LeakageReport:
     return LeakageReport(len(chosen), len(made.manifest.views), differences)
 
 
-def _known(store: TableStore, made: Manifest, part: ViewPart, keys: set[str]) -> dict[str, list[dict[str, Any]]]:
+def _keys(frame: EntityFrame, part: ViewPart, chosen: list[int]) -> list[str | None]:
+    """The chosen rows' ids of the view's entity."""
+    column = frame.keys if part.join_key == frame.join_key else frame.products
+    assert column is not None
+    keys: list[str | None] = column.take(pa.array(chosen)).to_pylist()
+    return keys
+
+
+def _known(store: TableStore, part: ViewPart, keys: set[str]) -> dict[str | None, list[dict[str, Any]]]:
     """All rows of the keys, by key."""
     if part.delta_version == NO_TABLE or not keys:
         return {}
@@ -90,11 +103,11 @@ def _known(store: TableStore, made: Manifest, part: ViewPart, keys: set[str]) ->
     rows = store.read_version(FEATURE_TABLES[part.table], part.delta_version)
     for column, value in part.partition.items():
         rows = rows.where(F.col(column) == value)
-    asked = store.spark.createDataFrame(pa.table({made.join_key: sorted(keys)}))
-    columns = [made.join_key, "event_timestamp", "created_at", *part.features]
-    found: dict[str, list[dict[str, Any]]] = {}
-    for row in rows.join(asked, made.join_key, "left_semi").select(*columns).toArrow().to_pylist():
-        found.setdefault(row[made.join_key], []).append(row)
+    asked = store.spark.createDataFrame(pa.table({part.join_key: sorted(keys)}))
+    columns = [part.join_key, "event_timestamp", "created_at", *part.features]
+    found: dict[str | None, list[dict[str, Any]]] = {}
+    for row in rows.join(asked, part.join_key, "left_semi").select(*columns).toArrow().to_pylist():
+        found.setdefault(row[part.join_key], []).append(row)
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from pipelines.settings import Settings
 from pipelines.tables.arrow_types import arrow_schema
 from pipelines.tables.schema import CREATED_AT, EVENT_TIMESTAMP
 from pipelines.training.feature_views import delta_source_of
+from pipelines.training.ranking_rows import is_number
 
 FORMAT = 1
 
@@ -32,22 +33,28 @@ class ViewPart(BaseModel):
     delta_version: int | None = None
 
     @classmethod
-    def of(cls, view: FeatureView) -> ViewPart:
+    def of(cls, view: FeatureView, *, numbers_only: bool = False) -> ViewPart:
+        """With `numbers_only` as rows of a ranking service have the view."""
         source = delta_source_of(view)
         ttl = view.ttl.total_seconds() if view.ttl else 0.0
-        names = [feature.name for feature in view.features]
+        types = {column.name: column.type for column in source.declared_table.columns}
+        names = [f.name for f in view.features if not numbers_only or is_number(types[f.name])]
         return cls(table=source.declared_table.name, partition=source.partition, features=names, ttl_seconds=ttl)
 
-    def history(self, name: str, join_key: str, settings: Settings) -> HistoryView:
-        """The view as the join sees it, features named `<view>__<feature>`."""
-        table = FEATURE_TABLES[self.table]
+    @property
+    def join_key(self) -> str:
+        return FEATURE_TABLES[self.table].join_key
+
+    def history(self, name: str, settings: Settings, more: Sequence[str] = ()) -> HistoryView:
+        """The view as the join sees it, with its features and `more`, named `<view>__<feature>`."""
+        table, join_key = FEATURE_TABLES[self.table], self.join_key
         return HistoryView(
             name=name,
             location=table.location(settings.under_home()),
             keys=((join_key, join_key),),
             event_timestamp=EVENT_TIMESTAMP.name,
             created_at=CREATED_AT.name,
-            features=tuple((feature, f"{name}__{feature}") for feature in self.features),
+            features=tuple((feature, f"{name}__{feature}") for feature in (*self.features, *more)),
             ttl=timedelta(seconds=self.ttl_seconds),
             where=self.partition,
             version=self.delta_version,
@@ -76,6 +83,8 @@ class Manifest(BaseModel):
     entities_without_consent: int
     rows_without_consent: int
     entity_file_checksum: str
+    # The version of the similarities that rows of a ranking service end with.
+    similarities: int | None = None
     encoders: dict[str, str]
     views: dict[str, ViewPart]
     consent_versions: dict[str, int | None]

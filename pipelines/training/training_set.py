@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -14,12 +15,14 @@ import pyarrow.compute as pc
 from pipelines.delta import TableStore
 from pipelines.errors import ReplayRefusedError, TableError
 from pipelines.governance.runs import Run
-from pipelines.point_in_time.join import Joined
+from pipelines.ranking.similarities import VERSION
 from pipelines.serving.repo import feature_store, find_service
 from pipelines.training.entities import TIMESTAMP, EntityFrame, read_entities, require_entities, require_format
 from pipelines.training.feature_views import join_keys
 from pipelines.training.manifest import Manifest, ViewPart, encoders_of, read_manifest, with_versions
 from pipelines.training.offline_store import retrieval_of
+from pipelines.training.ranking_rows import PRODUCT_KEY, RankingRows, compared
+from pipelines.training.retrieval import Retrieval
 from pipelines.training.withheld import Withheld, withheld, withheld_then
 from pipelines.training.writing import write_table
 
@@ -60,7 +63,8 @@ def training_set(
 ) -> TrainingSet:
     """Write the entity rows, in their order and number, with the service's features as known at each moment.
 
-    Columns of the file are kept; each feature is `<view>__<feature>`, NULL where nothing was known. Features of those
+    Columns of the file are kept; each feature is `<view>__<feature>`, NULL where nothing was known. Rows of a service
+    of users and products have a `product_id` as well, and get numbers and `similarity__<name>`. Features of those
     whose consent for the service's purpose is not in force at the run's time are NULL. The file and its manifest
     appear whole or not at all. `keyed`: the file's user ids are subject keys already, as in the home's own tables.
     Raises EntityFrameError, UnknownServiceError, UnknownReleaseError.
@@ -71,8 +75,10 @@ def training_set(
     feast = feature_store(run.settings)
     found = find_service(feast, run.settings, service, release)
     views = [feast.get_feature_view(p.name) for p in found.feature_view_projections]
-    [(_, key)] = join_keys(views[0])
-    frame = read_entities(entities_path, key, run.settings, keyed=keyed)
+    keys = [key for view in views for _, key in join_keys(view)]
+    ranking = len(set(keys)) > 1
+    key = keys[0]
+    frame = read_entities(entities_path, key, run.settings, keyed=keyed, with_products=ranking)
     purpose = found.tags["purpose"]
     without = withheld(store, run, frame.keys.dictionary, purpose)
     asked = Manifest(
@@ -87,8 +93,9 @@ def training_set(
         entities_without_consent=len(without.keys),
         rows_without_consent=_count(_rows_of(frame, without)),
         entity_file_checksum=frame.checksum,
+        similarities=VERSION if ranking else None,
         encoders=encoders_of(found),
-        views={view.name: ViewPart.of(view) for view in views},
+        views={view.name: ViewPart.of(view, numbers_only=ranking) for view in views},
         consent_versions=without.versions,
     )
     return _write(asked, run, frame, without, out_path)
@@ -103,7 +110,10 @@ def replay(store: TableStore, run: Run, entities_path: Path, manifest: Path, out
     require_entities(Path(entities_path))
     require_format(Path(out_path), "output")
     before = read_manifest(Path(manifest))
-    frame = read_entities(Path(entities_path), before.join_key, run.settings, keyed=before.keyed)
+    if before.similarities not in (None, VERSION):
+        raise ReplayRefusedError(f"similarities of version {before.similarities} are no longer made, but of {VERSION}")
+    ranking = before.similarities is not None
+    frame = read_entities(Path(entities_path), before.join_key, run.settings, keyed=before.keyed, with_products=ranking)
     if frame.checksum != before.entity_file_checksum:
         raise ReplayRefusedError(
             f"{entities_path} is not the entity file of {manifest}: its checksum is {frame.checksum}, "
@@ -126,15 +136,36 @@ def replay(store: TableStore, run: Run, entities_path: Path, manifest: Path, out
 
 def _write(asked: Manifest, run: Run, frame: EntityFrame, without: Withheld, out: Path) -> TrainingSet:
     """Write what the manifest asks for, at the versions it names (None: the newest), and the completed manifest."""
-    views = [part.history(name, asked.join_key, run.settings) for name, part in asked.views.items()]
-    rows = pa.table({asked.join_key: frame.keys, TIMESTAMP: frame.rows.column(TIMESTAMP)})
     retrieval = retrieval_of(feature_store(run.settings).config.offline_store)
     allowed = pc.invert(_rows_of(frame, without))
     path = manifest_path(out)
-    with retrieval.joined(rows, TIMESTAMP, views, allowed) as (versions, slices):
+    with _features(asked, run, frame, allowed, retrieval) as (versions, pieces):
         made = asked.model_copy(update={"views": with_versions(asked.views, versions)})
-        text = write_table(out, path, _pieces(frame, slices), lambda file: _completed(made, file).text())
+        text = write_table(out, path, _pieces(frame, pieces), lambda file: _completed(made, file).text())
     return TrainingSet(out, path, Manifest.model_validate_json(text), frame, without)
+
+
+@contextmanager
+def _features(
+    asked: Manifest, run: Run, frame: EntityFrame, allowed: pa.Array, retrieval: Retrieval
+) -> Iterator[tuple[dict[str, int], Iterator[pa.Table]]]:
+    """The version of each view's table, and the features of the entity rows in pieces."""
+    rows = pa.table({asked.join_key: frame.keys, TIMESTAMP: frame.rows.column(TIMESTAMP)})
+    if asked.similarities is None:
+        views = [part.history(name, run.settings) for name, part in asked.views.items()]
+        with retrieval.joined(rows, TIMESTAMP, views, allowed) as (versions, slices):
+            yield versions, chain.from_iterable(joined.features() for joined in slices)
+        return
+    views = [part.history(name, run.settings, compared(part.table)) for name, part in asked.views.items()]
+    with retrieval.opened(views) as (histories, engine):
+        ranking = RankingRows(
+            rows.append_column(PRODUCT_KEY, frame.products),
+            frame.rows.column(TIMESTAMP),
+            {part.table: history for part, history in zip(asked.views.values(), histories, strict=True)},
+            [f"{name}__{feature}" for name, part in asked.views.items() for feature in part.features],
+            engine,
+        )
+        yield {h.view.name: h.version for h in histories}, ranking.slices(retrieval.entity_rows_at_once, allowed)
 
 
 def _completed(made: Manifest, file: Path) -> Manifest:
@@ -149,9 +180,9 @@ def _completed(made: Manifest, file: Path) -> Manifest:
     return made.model_copy(update={"file_checksum": checksum})
 
 
-def _pieces(frame: EntityFrame, slices: Iterator[Joined]) -> Iterator[pa.Table]:
+def _pieces(frame: EntityFrame, pieces: Iterator[pa.Table]) -> Iterator[pa.Table]:
     start = 0
-    for features in chain.from_iterable(joined.features() for joined in slices):
+    for features in pieces:
         rows = frame.rows.slice(start, features.num_rows)
         yield pa.table([*rows.columns, *features.columns], names=[*rows.column_names, *features.column_names])
         start += features.num_rows

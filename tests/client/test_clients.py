@@ -56,6 +56,22 @@ def test_both_say_the_same_in_every_byte(served: Served) -> None:
         np.testing.assert_array_equal(over_http.views[name].statuses, view.statuses)
 
 
+def test_both_rank_alike(served: Served) -> None:
+    http_client = FeatureClient(f"http://127.0.0.1:{served.port}", KEY, timeout_seconds=20)
+    both = [client.rank("ann", ["p2", "p1"]) for client in (http_client, DirectClient(served.settings))]
+    names, matrix = both[0].matrix()
+    assert names == both[1].matrix()[0]
+    np.testing.assert_array_equal(matrix, both[1].matrix()[1])
+    row = dict(zip(names, matrix[1], strict=True))
+    assert (row[f"{ACTIVITY}__views_7d"], row["product_activity__price"]) == (3.0, 9.5)
+    assert row["similarity__picture_7d_cosine"] == pytest.approx(0.6)
+    assert np.isnan(matrix[0, names.index("product_activity__price")])
+    for client in (http_client, DirectClient(served.settings)):
+        with pytest.raises(FeatureRequestError) as refused:
+            client.rank("ann", ["p1"], release="r9")
+        assert refused.value.code == "release_not_live"
+
+
 def test_both_refuse_alike(ask: Ask) -> None:
     for code, arguments in (
         ("unknown_service", {"service": "churn"}),

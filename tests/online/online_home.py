@@ -20,6 +20,7 @@ AT = datetime(2026, 3, 1, 12, 30, 0, 250_000, tzinfo=UTC)
 TIMES = ("event_timestamp", "created_at")
 ACTIVITY = "user_activity_personalisation"
 PICTURES = "user_visual_interest_personalisation_tiny_clip_1"
+VECTORS = "product_vectors_tiny_clip_1"
 
 
 class OnlineHome:
@@ -54,5 +55,6 @@ class OnlineHome:
             self.write(ACTIVITY, user, views_7d=views, night_share_30d=0.25, last_event_at=AT)
         self.write(PICTURES, "ann", mean_7d=[0.6, 0.8, 0.0, 0.0], weight_7d=2.5, medoid_product_ids=["p1", "牌"])
         self.write("product_activity", "p1", views_7d=11, price=9.5)
+        self.write(VECTORS, "p1", image_vector=[1.0, 0.0, 0.0, 0.0])
         self.keeper.set_mark("filled")
         return self

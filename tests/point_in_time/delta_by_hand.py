@@ -17,6 +17,7 @@ _NAMES = {
     pa.int32(): "integer",
     pa.float64(): "double",
     pa.bool_(): "boolean",
+    pa.date32(): "date",
 }
 
 

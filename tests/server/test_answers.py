@@ -104,3 +104,46 @@ def test_a_pinned_release_is_answered_or_refused(served: Served) -> None:
     assert served.ask_ann(release="r1").json["metadata"]["release"] == "r1"
     gone = served.ask_ann(release="r9")
     assert (gone.status, gone.code) == (410, "release_not_live")
+
+
+@pytest.mark.parametrize("media_type", ["application/json", COMPACT, MSGPACK])
+def test_products_are_ranked_in_every_form(served: Served, media_type: str) -> None:
+    question = json.dumps({"user_id": "ann", "product_ids": ["p2", "p1"]}).encode()
+    told = served.call("POST", "/get-ranking-features", question, {"accept": media_type})
+    assert (told.status, told.headers["content-type"]) == (200, media_type)
+    answer = msgpack.unpackb(told.body) if media_type == MSGPACK else told.json
+    assert (answer["release"], answer["user_id"], answer["product_ids"]) == ("r1", "ann", ["p2", "p1"])
+
+    def array(found: Any) -> np.ndarray[Any, Any]:
+        if isinstance(found, list):
+            return np.array(found, float)
+        data = base64.b64decode(found["base64"]) if "base64" in found else found["data"]
+        return np.frombuffer(data, found["dtype"]).reshape(found["shape"])
+
+    similar = answer["similarities"]
+    cosines = array(similar["values"])[:, similar["names"].index("picture_7d_cosine")]
+    assert cosines.tolist() == pytest.approx([float("nan"), 0.6], nan_ok=True)
+    [numbers] = answer["products"]
+    price = numbers["features"].index("price")
+    assert array(numbers["values"])[1, price] == 9.5
+    assert [answer["status_names"][int(s)] for s in array(numbers["statuses"])[:, price]] == ["NOT_FOUND", "PRESENT"]
+    assert array(numbers["event_timestamps"]).tolist() == [0, int(AT.timestamp() * 1e6)]
+    activity = next(view for view in answer["user"] if view["view"] == ACTIVITY)
+    assert array(activity["values"])[0, activity["features"].index("views_7d")] == 3
+
+
+def test_a_ranking_question_is_checked(served: Served) -> None:
+    for body, status, code in (
+        (b"{", 400, "invalid_json"),
+        (b'{"product_ids": ["p1"]}', 422, "invalid_request"),
+        (b'{"user_id": "a", "device_id": "d", "product_ids": ["p1"]}', 422, "invalid_request"),
+        (b'{"user_id": "ann", "product_ids": []}', 422, "invalid_request"),
+        (b'{"user_id": "ann", "product_ids": [1]}', 422, "invalid_request"),
+        (json.dumps({"user_id": "ann", "product_ids": ["p"] * 101}).encode(), 413, "batch_too_large"),
+        (b'{"user_id": "ann", "product_ids": ["p1"], "feature_service": "risk"}', 404, "unknown_service"),
+        (b'{"user_id": "ann", "product_ids": ["p1"], "release": "r7"}', 410, "release_not_live"),
+    ):
+        told = served.call("POST", "/get-ranking-features", body)
+        assert (told.status, told.code) == (status, code), body
+    arrow = served.call("POST", "/get-ranking-features", b"{}", {"accept": ARROW})
+    assert (arrow.status, arrow.code) == (406, "not_acceptable")

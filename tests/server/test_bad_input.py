@@ -20,7 +20,9 @@ from tests.server.conftest import KEY, Serve, Served
 ASK = "/get-online-features"
 
 
-@pytest.mark.parametrize("path", [ASK, "/health", "/ready", "/metrics", "/openapi.json", "/nothing"])
+@pytest.mark.parametrize(
+    "path", [ASK, "/get-ranking-features", "/health", "/ready", "/metrics", "/openapi.json", "/nothing"]
+)
 def test_every_route_asks_who_is_there(served: Served, path: str) -> None:
     for headers in ({}, {"x-api-key": "wrong"}, {"authorization": f"Basic {KEY}"}, {"authorization": "Bearer "}):
         told = Served(served.port, served.settings, served.application, key=None).call("GET", path, headers=headers)

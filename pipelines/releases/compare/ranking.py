@@ -1,0 +1,71 @@
+"""What a ranking is worth, per query."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from pipelines.evaluation.prototypes import Floats
+
+Bools = npt.NDArray[np.bool_]
+
+
+def reciprocal_ranks(likeness: Floats, relevant: Bools) -> Floats:
+    """1 / rank of the best relevant candidate of each query (queries, candidates); equal likeness shares the ranks.
+
+    Without shared ranks an encoder that gives every content the same vector would find everything first.
+    """
+    best = np.where(relevant, likeness, -np.inf).max(axis=1, keepdims=True)
+    above = (likeness > best).sum(axis=1)
+    level = ((likeness == best) & ~relevant).sum(axis=1)
+    return np.asarray(1.0 / (1.0 + above + level / 2), dtype=np.float64)
+
+
+def reciprocal_rank_by_chance(relevant: Bools) -> float:
+    """The mean over queries of the expected reciprocal rank of a random order, to first order: the best of m among n
+    lies at (n + 1) / (m + 1) in the middle, and 1 / rank is summed over where it may lie."""
+    candidates = relevant.shape[1]
+    found = []
+    for count in relevant.sum(axis=1).tolist():
+        # The best lies at rank r with probability C(n - r, m - 1) / C(n, m), made step by step.
+        share, total = count / candidates, 0.0
+        for rank in range(1, candidates - count + 2):
+            total += share / rank
+            share *= (candidates - rank - count + 1) / max(candidates - rank, 1)
+        found.append(total)
+    return float(np.mean(found)) if found else 0.0
+
+
+def recalls(likeness: Floats, relevant: Bools, depth: int) -> Floats:
+    """The share of each query's relevant candidates among its `depth` nearest."""
+    nearest = np.argsort(-likeness, axis=1, kind="stable")[:, :depth]
+    found = np.take_along_axis(relevant, nearest, axis=1).sum(axis=1)
+    return np.asarray(found / np.maximum(relevant.sum(axis=1), 1), dtype=np.float64)
+
+
+def neighbours_agree(vectors: Floats, labels: Sequence[str], depth: int = 10) -> Floats:
+    """Of each item (vectors of unit length) whether a vote of its nearest others, weighted by likeness, gives its
+    label: 1 or 0."""
+    names, codes = np.unique(np.asarray(labels), return_inverse=True)
+    likeness = vectors @ vectors.T
+    np.fill_diagonal(likeness, -np.inf)
+    nearest = np.argsort(-likeness, axis=1, kind="stable")[:, : min(depth, len(vectors) - 1)]
+    votes = np.zeros((len(vectors), len(names)))
+    weights = 1.0 + np.take_along_axis(likeness, nearest, axis=1)
+    np.add.at(votes, (np.arange(len(vectors))[:, None], codes[nearest]), weights)
+    return np.asarray(votes.argmax(axis=1) == codes, dtype=np.float64)
+
+
+def shared_neighbours(before: Floats, after: Floats, depth: int) -> Floats:
+    """Of each item the share of its `depth` nearest others (cosine) in one space that are so in the other, too."""
+    kept = min(depth, len(before) - 1)
+    nearest = []
+    for vectors in (before, after):
+        likeness = vectors @ vectors.T
+        np.fill_diagonal(likeness, -np.inf)
+        near = np.zeros(likeness.shape, bool)
+        np.put_along_axis(near, np.argsort(-likeness, axis=1, kind="stable")[:, :kept], True, axis=1)
+        nearest.append(near)
+    return np.asarray((nearest[0] & nearest[1]).sum(axis=1) / max(kept, 1), dtype=np.float64)
