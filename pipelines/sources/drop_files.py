@@ -65,7 +65,7 @@ def require_folder(path: str) -> None:
     """Raise DropNotFoundError where a drop on this machine is not there; needs no Spark."""
     location = _absolute(path)
     if "://" not in location and not Path(location).exists():
-        raise DropNotFoundError(f"there is no drop at {path}. Give the folder that holds the source tables.")
+        raise _no_drop(path)
 
 
 def open_drop(spark: SparkSession, path: str) -> Drop:
@@ -76,7 +76,7 @@ def open_drop(spark: SparkSession, path: str) -> Drop:
     location = _absolute(path)
     try:
         if not file_system(spark, location).exists(_hadoop_path(spark, location)):
-            raise DropNotFoundError(f"there is no drop at {path}. Give the folder that holds the source tables.")
+            raise _no_drop(path)
         entries = list_folder(spark, location)
         tables = tuple(t for e in entries for t in _tables_of(spark, e))
     except Py4JJavaError as error:
@@ -90,6 +90,10 @@ def open_drop(spark: SparkSession, path: str) -> Drop:
     taken = {e.name for e in entries for t in tables if t.paths[0].startswith(e.path)}
     ignored = (e.name for e in entries if e.name not in taken and not (e.is_folder and e.name == "media"))
     return Drop(location, tables, tuple(sorted(ignored)))
+
+
+def _no_drop(path: str) -> DropNotFoundError:
+    return DropNotFoundError(f"there is no drop at {path}. Give the folder that holds the source tables.")
 
 
 def list_folder(spark: SparkSession, folder: str) -> list[Entry]:

@@ -20,27 +20,13 @@ def compared(settings: Settings, encoding: Encoding, folder: Path, change: Chang
     return compare(settings, bundled, resolve(variant(folder, change, seed)), encoding=encoding)
 
 
-# That one with noise is called worse is seen in the test of the page.
-@pytest.mark.parametrize(("change", "overall"), [(shuffled, "broken"), (coarser, "equal")])
-def test_each_is_called_what_it_is(
-    change: Change, overall: str, settings: Settings, encoding: Encoding, tmp_path: Path
-) -> None:
-    found = compared(settings, encoding, tmp_path, change, seed=1)
-    assert found.verdict.overall == overall, found.verdict.sentence
-    assert {outcome.task.name for outcome in found.outcomes} >= {
-        "title_to_picture",
-        "category_neighbours",
-        "next_purchase",
-    }
-    drift = {figure.quantity: figure.estimate.value for figure in found.drift}
-    assert (drift["cosine, as it is"] > 0.99) == (overall == "equal")
-
-
 @pytest.mark.soak
-@pytest.mark.parametrize("seed", range(2, 7))
+@pytest.mark.parametrize("seed", range(1, 6))
 @pytest.mark.parametrize(("change", "overall"), CASES)
 def test_with_five_seeds(
     change: Change, overall: str, seed: int, settings: Settings, encoding: Encoding, tmp_path: Path
 ) -> None:
     found = compared(settings, encoding, tmp_path, change, seed)
     assert found.verdict.overall == overall, found.verdict.sentence
+    drift = {figure.quantity: figure.estimate.value for figure in found.drift}
+    assert (drift["cosine, as it is"] > 0.99) == (overall == "equal")

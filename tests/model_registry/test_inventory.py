@@ -54,7 +54,8 @@ def test_an_encoder_says_where_it_is_used(settings: Settings) -> None:
     assert first.usage.bytes > second.usage.bytes > 0
     assert PICTURES in first.usage.views
     assert PICTURES not in second.usage.views
-    assert first.usage.online_rows == 1
+    # The user's pictures and the product's.
+    assert first.usage.online_rows == 2
     assert "recommendation_r1" in first.usage.services
     assert "recommendation_r2" not in first.usage.services
     assert "user_fused_personalisation_fused_1" in "".join(first.usage.views)
@@ -67,7 +68,7 @@ def test_a_release_says_what_it_is_made_of(settings: Settings) -> None:
     assert second.encoders == {"clip": "tiny-clip/2", "review": "tiny-e5/1"}
     assert first.checksum == R1.checksum
     assert (first.usage.rows, second.usage.rows) == (2, 1)
-    assert {"recommendation_r1", "product_ranking_r1"} == set(first.usage.services)
+    assert {"recommendation_r1", "ranking_r1", "product_ranking_r1"} == set(first.usage.services)
     assert [consumer.uri for consumer in second.usage.consumers] == ["models:/churn/1"]
 
 

@@ -33,11 +33,11 @@ def _zero_shot(case: Case) -> Scores | Lacking:
 
 def _neighbours(case: Case, modality: str) -> Scores | Lacking:
     """Each product once by content: a copy of it would be its nearest neighbour."""
-    products = list({_content(p, modality): p for p in _described(case, modality)}.values())
+    products = list({p.content(modality): p for p in _described(case, modality)}.values())
     labels = [product.category for product in products]
     if len(products) < MIN_UNITS or len(set(labels)) < 2:
         return Lacking(f"{len(products)} products in {len(set(labels))} categories")
-    vectors = [space.matrix(modality, [_content(p, modality) for p in products]) for space in case.spaces]
+    vectors = [space.matrix(modality, [p.content(modality) for p in products]) for space in case.spaces]
     hits = [neighbours_agree(found.astype(np.float64), labels) for found in vectors]
     return _scores("products", hits, {"category": labels, "language": [p.language for p in products]}, _common(labels))
 
@@ -62,10 +62,6 @@ def _described(case: Case, modality: str) -> list[Product]:
     if modality == "product_image":
         return _pictured(case)
     return [p for p in case.shop.products if p.category and case.both_have(modality, text_hash(p.text))]
-
-
-def _content(product: Product, modality: str) -> str:
-    return product.picture_id if modality == "product_image" else text_hash(product.text)
 
 
 def _common(labels: Sequence[str]) -> float:

@@ -64,7 +64,7 @@ _QUERIES = {"titles": _titles, "searches": _searches, "reviews": _reviews}
 
 
 def _set(case: Case, queries: str, modality: str, among: str) -> Scores | Lacking:
-    products = [p for p in case.shop.products if case.both_have(among, _content(p, among))]
+    products = [p for p in case.shop.products if case.both_have(among, p.content(among))]
     known = {product.product_id for product in products}
     asked = [q for q in _QUERIES[queries](case) if case.both_have(modality, q.content) and q.relevant & known]
     if len(asked) < MIN_UNITS or len(products) < MIN_UNITS:
@@ -89,15 +89,11 @@ def _set(case: Case, queries: str, modality: str, among: str) -> Scores | Lackin
     )
 
 
-def _content(product: Product, modality: str) -> str:
-    return product.picture_id if modality == "product_image" else text_hash(product.text)
-
-
 def _likeness(
     space: Space, queries: Sequence[_Query], products: Sequence[Product], modality: str, among: str
 ) -> Floats:
     asked = space.matrix(modality, [query.content for query in queries]).astype(np.float64)
-    return asked @ space.matrix(among, [_content(product, among) for product in products]).astype(np.float64).T
+    return asked @ space.matrix(among, [product.content(among) for product in products]).astype(np.float64).T
 
 
 def _examples(

@@ -38,6 +38,10 @@ class Product:
         """The content id of its pictures together, as in tiles."""
         return content_id(self.pictures)
 
+    def content(self, modality: str) -> str:
+        """The content id of its pictures together (`product_image`), else of its text."""
+        return self.picture_id if modality == "product_image" else text_hash(self.text)
+
 
 @dataclass(frozen=True)
 class Search:
