@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow.compute as pc
-from sklearn.ensemble import HistGradientBoostingClassifier
 
 from pipelines.consumers.acts import Acts
 from pipelines.consumers.classifier_metrics import auc, difference, estimate
 from pipelines.consumers.likeness import PAIRS, centred, mean_of
 from pipelines.consumers.pulled import Floats32, Pulled, entity_rows
+from pipelines.consumers.trees import Growth, Trees
 from pipelines.consumers.workbench import Outcome, Workbench
 from pipelines.errors import ConsumerError
 from pipelines.evaluation.measure import Measured, Topic, figures
@@ -27,7 +27,7 @@ CLICK_WITHIN = timedelta(days=1)
 TRIED_SHARE = 0.3  # of the ads, the newest
 POPULARITY, RATE, WITHOUT, WITH = "product's views", "user's clicks per ad", "without multimodal", "with multimodal"
 _USUAL_RATE = 0.3  # clicks per ad of somebody of whom nothing is known
-_TREES, _LEARNING_RATE, _LEAVES, _SMALLEST_LEAF = 120, 0.04, 6, 40
+_GROWTH = Growth(trees=120, learning_rate=0.04, leaves=6, smallest_leaf=40)
 _HOW = (
     "Ads seen by accounts, features as known at each ad's moment; clicked are those that the same account clicks "
     "within a day. The newest three tenths are tried, the model is fitted on ads whose day was over before the first "
@@ -84,8 +84,8 @@ def ad_click(bench: Workbench) -> Outcome:
     scores = {
         POPULARITY: np.nan_to_num(does.column("views_30d"))[tried],
         RATE: rate[tried],
-        WITHOUT: _scores(plain, clicked, learned, tried),
-        WITH: _scores(whole, clicked, learned, tried),
+        WITHOUT: Trees(_GROWTH).fit(plain[learned], clicked[learned]).scores(plain[tried]),
+        WITH: Trees(_GROWTH).fit(whole[learned], clicked[learned]).scores(whole[tried]),
     }
     topic = Topic("ad_click", "Ad click", _HOW.format(position=_POSITION if _placed(bench) else _NO_POSITION))
     measured = _measured(clicked[tried], scores, ads["user_id"].to_numpy()[tried])
@@ -105,22 +105,6 @@ def _likenesses(users: Pulled, products: Pulled) -> Floats32:
         mine, theirs = centred(of_users, mean_of(centre)), centred(vectors, mean_of(vectors))
         columns.append((mine * theirs).sum(axis=1))
     return np.stack(columns, axis=1)
-
-
-def _scores(
-    features: Floats32, clicked: npt.NDArray[np.bool_], learned: npt.NDArray[np.bool_], tried: npt.NDArray[np.bool_]
-) -> npt.NDArray[np.float64]:
-    model = HistGradientBoostingClassifier(
-        max_iter=_TREES,
-        learning_rate=_LEARNING_RATE,
-        max_leaf_nodes=_LEAVES,
-        min_samples_leaf=_SMALLEST_LEAF,
-        l2_regularization=1.0,
-        early_stopping=False,
-        random_state=1,
-    ).fit(features[learned], clicked[learned])
-    found: npt.NDArray[np.float64] = model.decision_function(features[tried])
-    return found
 
 
 def _measured(

@@ -32,7 +32,8 @@ def popularity(catalogue: Catalogue) -> Floats32:
     order = np.lexsort(counts[::-1])
     places = np.empty(len(order), dtype=np.float32)
     places[order] = np.arange(len(order))
-    return places / max(len(order) - 1, 1)
+    found: Floats32 = places / np.float32(max(len(order) - 1, 1))
+    return found
 
 
 def with_ties_broken(scores: Floats32, popular: Floats32) -> Floats32:
@@ -50,7 +51,8 @@ def item_similarity(histories: Histories) -> Floats32:
     weights = histories.weights.log1p()
     norms = np.sqrt(np.asarray(weights.multiply(weights).sum(axis=0), dtype=np.float32).ravel())
     norms[norms == 0] = 1
-    likeness = np.asarray((weights.T @ weights).todense(), dtype=np.float32) / norms[:, None] / norms[None, :]
+    together = np.asarray((weights.T @ weights).todense(), dtype=np.float32)
+    likeness: Floats32 = (together / norms[:, None] / norms[None, :]).astype(np.float32)
     if likeness.shape[1] > NEIGHBOURS:
         least = np.partition(likeness, -NEIGHBOURS, axis=1)[:, -NEIGHBOURS, None]
         likeness[likeness < least] = 0

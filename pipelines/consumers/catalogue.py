@@ -69,5 +69,5 @@ class Catalogue:
 
     def places(self, product_ids: pd.Series) -> npt.NDArray[np.int64]:
         """The place of each product in the order, -1 where it is not offered."""
-        found: npt.NDArray[np.int64] = self.ids.get_indexer(product_ids).astype(np.int64)
+        found: npt.NDArray[np.int64] = self.ids.get_indexer(pd.Index(product_ids)).astype(np.int64)
         return found

@@ -9,12 +9,12 @@ from datetime import datetime, timedelta
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from sklearn.ensemble import HistGradientBoostingClassifier
 
 from pipelines.consumers.acts import Acts
 from pipelines.consumers.backtest import Backtest, Fold, Plan
 from pipelines.consumers.classifier_metrics import auc, difference, estimate, lift
 from pipelines.consumers.pulled import Numbers, Pulled, entity_rows
+from pipelines.consumers.trees import Growth, Trees
 from pipelines.consumers.workbench import Outcome, Workbench
 from pipelines.errors import ConsumerError
 from pipelines.evaluation.measure import Absent, Measured, Topic, figures
@@ -24,7 +24,7 @@ from pipelines.tables.features import USER_ACTIVITY, USER_REVIEW_PROFILE, USER_V
 PLAN = Plan(horizon_days=30, step_days=7, warm_up_days=10, tests=6)
 MODEL, RFM, RECENCY = "model", "RFM rules", "days since the last act"
 _TABLES = (USER_ACTIVITY, USER_VALUE, USER_REVIEW_PROFILE)
-_TREES, _LEARNING_RATE, _LEAVES, _SMALLEST_LEAF = 150, 0.05, 8, 30
+_GROWTH = Growth(trees=150, learning_rate=0.05, leaves=8, smallest_leaf=30)
 _HOW = (
     "Accounts that acted in the {days} days before a cut; churned are those of whom no act is seen in the {days} days "
     "after it, on linked devices neither. The model of each cut is fitted on cuts whose labels were all known by "
@@ -97,17 +97,9 @@ def _try(fold: Fold, rows: Mapping[datetime, pd.Series], numbers: Mapping[dateti
     churned, tried = rows[fold.test].to_numpy(), numbers[fold.test]
     if len(set(learned)) < 2 or len(set(churned)) < 2:
         return None
-    model = HistGradientBoostingClassifier(
-        max_iter=_TREES,
-        learning_rate=_LEARNING_RATE,
-        max_leaf_nodes=_LEAVES,
-        min_samples_leaf=_SMALLEST_LEAF,
-        l2_regularization=1.0,
-        early_stopping=False,
-        random_state=1,
-    ).fit(np.concatenate([numbers[cut].values for cut in fold.train]), learned)
+    model = Trees(_GROWTH).fit(np.concatenate([numbers[cut].values for cut in fold.train]), learned)
     silent = np.nan_to_num(tried.column("last_event_at").astype(np.float64), nan=np.inf)
-    scores = {RFM: rfm(tried), RECENCY: silent, MODEL: model.decision_function(tried.values)}
+    scores = {RFM: rfm(tried), RECENCY: silent, MODEL: model.scores(tried.values)}
     return _Tried(rows[fold.test].index.to_numpy(), churned, scores)
 
 

@@ -15,7 +15,7 @@ from pipelines.consumers.catalogue import Catalogue, Versions
 from pipelines.consumers.next_purchase_figures import Tried, topics
 from pipelines.consumers.occasions import Histories, Occasion
 from pipelines.consumers.pulled import Floats32, Pulled, entity_rows
-from pipelines.consumers.ranker import Ranker, drawn_pairs
+from pipelines.consumers.ranker import Lesson, Ranker, drawn_pairs
 from pipelines.consumers.ranking_features import RankingFeatures, UserSide
 from pipelines.consumers.workbench import Outcome, Workbench
 from pipelines.errors import ConsumerError
@@ -50,6 +50,14 @@ class _Scene:
             }
             yield some, making.of(self.users.rows(some), behaviour)
 
+    def lesson(self, rng: np.random.Generator) -> Lesson:
+        """Pairs to learn from, with their features."""
+        parts = []
+        for some, whole in self.features():
+            rows, places = drawn_pairs(self.relevant[some], rng)
+            parts.append(Lesson(whole[rows, places], self.relevant[some][rows, places]))
+        return Lesson.together(parts)
+
 
 def next_purchase(bench: Workbench, plan: Plan = PLAN) -> Outcome:
     """Tries rankers on the last cuts of a rolling backtest. Raises ConsumerError where there is too little."""
@@ -60,19 +68,19 @@ def next_purchase(bench: Workbench, plan: Plan = PLAN) -> Outcome:
     }
     versions = Versions.of(bench.published)
     occasions = {cut: occasion for cut, occasion in occasions.items() if occasion.users and len(versions.at(cut))}
-    if not occasions:
-        raise ConsumerError("nobody who may be personalised bought a product that was known; bring both in")
-    pulled_users, pulled_products = _pull(bench, list(occasions.values()), versions)
-    scenes = {
-        cut: _scene(bench, occasion, versions, pulled_users, pulled_products) for cut, occasion in occasions.items()
-    }
-    tried = [
-        _try(bench, [scenes[cut] for cut in fold.train if cut in scenes], scenes[fold.test])
-        for fold in backtest.folds()
-        if fold.test in scenes and any(cut in scenes for cut in fold.train)
-    ]
+    folds = [f for f in backtest.folds() if f.test in occasions and any(cut in occasions for cut in f.train)]
+    if not folds:
+        raise ConsumerError(
+            "at no cut that could be tried has anybody who may be personalised bought a product that was known, "
+            "before it and after it; bring more purchases in"
+        )
+    users, products = _pull(bench, list(occasions.values()), versions)
+    scenes = {cut: _scene(bench, occasion, versions, users, products) for cut, occasion in occasions.items()}
+    rng = np.random.default_rng(1)
+    lessons = {cut: scenes[cut].lesson(rng) for cut in folds[-1].train if cut in scenes}
+    tried = [_try(bench, [lessons[cut] for cut in f.train if cut in lessons], scenes[f.test]) for f in folds]
     facts = _facts(bench, backtest, tried, scenes)
-    return Outcome(facts, topics(Tried.together(tried)), (pulled_users, pulled_products))
+    return Outcome(facts, topics(Tried.together(tried)), (users, products))
 
 
 def _pull(bench: Workbench, occasions: Sequence[Occasion], versions: Versions) -> tuple[Pulled, Pulled]:
@@ -101,8 +109,9 @@ def _scene(bench: Workbench, occasion: Occasion, versions: Versions, users: Pull
     )
 
 
-def _try(bench: Workbench, train: Sequence[_Scene], test: _Scene) -> Tried:
-    with_all, plain = _fitted(train)
+def _try(bench: Workbench, lessons: Sequence[Lesson], test: _Scene) -> Tried:
+    making = RankingFeatures(test.catalogue)
+    with_all, plain = (Ranker(width).fit(Lesson.together(lessons)) for width in (len(making.names), making.plain))
     names, catalogue = test.occasion.users, test.catalogue
     popular = popularity(catalogue)
     scores = {
@@ -113,18 +122,6 @@ def _try(bench: Workbench, train: Sequence[_Scene], test: _Scene) -> Tried:
     parts = [(plain.scores(features), with_all.scores(features)) for _, features in test.features()]
     scores[WITHOUT], scores[WITH] = (np.concatenate(part) for part in zip(*parts, strict=True))
     return Tried.of(test.occasion, test.relevant, scores)
-
-
-def _fitted(scenes: Sequence[_Scene]) -> tuple[Ranker, Ranker]:
-    """The rankers with and without multimodal features, on the same pairs."""
-    rng, features, bought = np.random.default_rng(1), [], []
-    for scene in scenes:
-        for some, whole in scene.features():
-            rows, places = drawn_pairs(scene.relevant[some], rng)
-            features.append(whole[rows, places])
-            bought.append(scene.relevant[some][rows, places])
-    making = RankingFeatures(scenes[0].catalogue)
-    return Ranker(len(making.names)).fit(features, bought), Ranker(making.plain).fit(features, bought)
 
 
 def _facts(

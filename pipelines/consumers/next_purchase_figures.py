@@ -56,7 +56,7 @@ class Tried:
         """Of scores (users, products) by way. Users who bought nothing that was offered at the cut are left out."""
         counts = relevant.sum(axis=1)
         some = counts > 0
-        values = {}
+        values: dict[tuple[str, str], npt.NDArray[np.float64]] = {}
         for way, of_all in scores.items():
             hit = hits(best_first(of_all[some], K), relevant[some])
             values |= {(way, name): metric(hit, counts[some]) for name, metric in _METRICS.items()}
@@ -81,7 +81,7 @@ def _segment(tried: Tried, segment: Segment) -> Measured | Absent:
     if not len(rows):
         return Absent("nobody of this kind bought after a cut that was tried")
     codes = np.unique(tried.users[rows], return_inverse=True)[1]
-    sums = {key: np.bincount(codes, value[rows]) for key, value in tried.values.items()}
+    sums = {key: np.bincount(codes, value[rows]).astype(np.float64) for key, value in tried.values.items()}
     counts = np.bincount(codes)
     ways = list(dict.fromkeys(way for way, _ in sums))
     levels = figures(*((way, metric, ratio(sums[way, metric], counts)) for metric in _METRICS for way in ways))

@@ -35,13 +35,13 @@ class Occasion:
         buys = (after["event_type"] == "purchase") & after["product_id"].notna() & after["user_id"].isin(counts.index)
         bought = after.loc[buys, ["user_id", "product_id"]].drop_duplicates()
         users = tuple(sorted(bought["user_id"].unique()))
-        return cls(cut, users, counts.reindex(list(users)).to_numpy(dtype=np.int64), bought)
+        return cls(cut, users, counts.reindex(list(users)).to_numpy().astype(np.int64), bought)
 
     def relevant(self, catalogue: Catalogue) -> npt.NDArray[np.bool_]:
         """Whether each user bought each product that was offered at the cut: (users, products)."""
         found = np.zeros((len(self.users), len(catalogue)), dtype=bool)
         place = catalogue.places(self.bought["product_id"])
-        row = pd.Index(self.users).get_indexer(self.bought["user_id"])
+        row = pd.Index(self.users).get_indexer(pd.Index(self.bought["user_id"]))
         found[row[place >= 0], place[place >= 0]] = True
         return found
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.ensemble import HistGradientBoostingClassifier
 
 from pipelines.consumers.pulled import Floats32
+from pipelines.consumers.trees import Growth, Trees
 
 NEGATIVES = 40  # products not bought, drawn for each user and cut
-TREES, LEARNING_RATE, LEAVES, SMALLEST_LEAF = 200, 0.05, 15, 40
+GROWTH = Growth(trees=200, learning_rate=0.05, leaves=15, smallest_leaf=40)
 Bools = npt.NDArray[np.bool_]
 
 
@@ -25,29 +26,31 @@ def drawn_pairs(relevant: Bools, rng: np.random.Generator) -> tuple[npt.NDArray[
     return rows, order[rows, ranks]
 
 
+class Lesson(NamedTuple):
+    """Pairs of user and product: features (pairs, names), and whether each was bought."""
+
+    features: Floats32
+    bought: Bools
+
+    @classmethod
+    def together(cls, parts: Sequence[Lesson]) -> Lesson:
+        return cls(np.concatenate([part.features for part in parts]), np.concatenate([part.bought for part in parts]))
+
+
 class Ranker:
     """Trees over the first `width` features."""
 
     def __init__(self, width: int) -> None:
         self._width = width
-        self._trees = HistGradientBoostingClassifier(
-            max_iter=TREES,
-            learning_rate=LEARNING_RATE,
-            max_leaf_nodes=LEAVES,
-            min_samples_leaf=SMALLEST_LEAF,
-            l2_regularization=1.0,
-            early_stopping=False,
-            random_state=1,
-        )
+        self._trees = Trees(GROWTH)
 
-    def fit(self, features: Sequence[Floats32], bought: Sequence[Bools]) -> Ranker:
-        """Of pairs (pairs, features) and whether they were bought, in parts."""
-        self._trees.fit(np.concatenate([part[:, : self._width] for part in features]), np.concatenate(bought))
+    def fit(self, lesson: Lesson) -> Ranker:
+        self._trees.fit(lesson.features[:, : self._width], lesson.bought)
         return self
 
     def scores(self, features: Floats32) -> Floats32:
         """Of (users, products, features): (users, products)."""
         users, products, _ = features.shape
         flat = features[:, :, : self._width].reshape(users * products, self._width)
-        found: Floats32 = self._trees.decision_function(flat).astype(np.float32).reshape(users, products)
+        found: Floats32 = self._trees.scores(flat).astype(np.float32).reshape(users, products)
         return found

@@ -38,6 +38,11 @@ def taste_of(number: int) -> list[float]:
     return [1.0, 0.2, 0.0, 0.0] if number % 2 else [0.2, 1.0, 0.0, 0.0]
 
 
+def days_of(number: int) -> int:
+    """How many days a user is active: one in four falls silent after a while."""
+    return 30 + number if number % 4 == 3 else DAYS
+
+
 class TasteShop(Planted):
     """Everybody looks at things by chance and buys after their taste: one of odd numbers, another of even ones."""
 
@@ -85,9 +90,7 @@ class TasteShop(Planted):
 
     def _events(self, number: int) -> Iterator[Row]:
         user, rng = self.users[number], self._rng
-        # One in four falls silent after a while.
-        last = 35 if number % 4 == 3 else DAYS
-        for day in range(last):
+        for day in range(days_of(number)):
             at = START + day * DAY + int(rng.integers(1, 80_000)) * timedelta(seconds=1)
             if rng.random() < 0.4:
                 yield self.event(user, "view", str(rng.choice(self.products)), at)
@@ -113,10 +116,10 @@ class TasteShop(Planted):
         self.history(USER_RECENT_PRODUCTS, [row | _empty(USER_RECENT_PRODUCTS) for row in people], **PERSONAL)
         self.history(USER_VALUE, [row | _empty(USER_VALUE) for row in people], **PERSONAL)
         activity = _empty(USER_ACTIVITY)
-        quiet = [
+        quiet: list[Row] = [
             row | activity | {"event_timestamp": START + day * DAY, "created_at": START + day * DAY,
-                              "active_days_7d": 0 if number % 4 == 3 and day >= 35 else 5,
-                              "last_event_at": START + min(day, 34 if number % 4 == 3 else day) * DAY}
+                              "active_days_7d": 0 if day >= days_of(number) + 7 else 5,
+                              "last_event_at": START + min(day, days_of(number)) * DAY}
             for number, row in enumerate(people) for day in range(1, DAYS)
         ]  # fmt: skip
         self.history(USER_ACTIVITY, quiet, **PERSONAL)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from io import StringIO
+
 from rich.console import Console
 
 from pipelines.consumers.next_purchase import WITH, WITHOUT
@@ -19,9 +21,10 @@ def measured(*figures: Figure) -> Measured:
 
 
 def text(truth: Evaluation, ranked: Evaluation) -> str:
-    console = Console(width=200, record=True, quiet=True)
+    console = Console(width=200, file=StringIO())
     console.print(worth_table(truth, ranked))
-    return console.export_text()
+    assert isinstance(console.file, StringIO)
+    return console.file.getvalue()
 
 
 def test_taste_and_ranking_for_new_and_warm_users() -> None:
