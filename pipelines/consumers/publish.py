@@ -87,7 +87,7 @@ def _plan(consumer: Consumer, horizon_days: int | None, step_days: int | None) -
 
 def _facts(outcome: Outcome, release: Release) -> dict[str, str]:
     facts = dict(outcome.facts)
-    facts |= {f"data, {pulled.name}": _data(pulled.manifest) for pulled in outcome.training_sets}
+    facts |= {f"data of {pulled.name}": _data(pulled.manifest) for pulled in outcome.training_sets}
     facts |= {"release": release.name}
     return facts | {f"{part} encoder": spec.key for part, spec in release.encoders.items()}
 

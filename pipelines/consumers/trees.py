@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from sklearn.ensemble import HistGradientBoostingClassifier
+from threadpoolctl import threadpool_limits
 
 from pipelines.consumers.pulled import Floats32
 
@@ -39,10 +40,17 @@ class Trees:
         """Of (rows, names), NaN where nothing is known, and (rows,)."""
         # The library refuses a column without any value, such as likeness of films in a shop without films.
         self._known = ~np.isnan(features).all(axis=0)
-        self._model.fit(features[:, self._known], labels)
+        with _one_thread():
+            self._model.fit(features[:, self._known], labels)
         return self
 
     def scores(self, features: Floats32) -> npt.NDArray[np.float64]:
         """Log-odds of the label being true: (rows,)."""
-        found: npt.NDArray[np.float64] = self._model.decision_function(features[:, self._known])
+        with _one_thread():
+            found: npt.NDArray[np.float64] = self._model.decision_function(features[:, self._known])
         return found
+
+
+def _one_thread() -> threadpool_limits:
+    """Threads wait for each other at every node, spinning: on cores that others use, two take many times longer."""
+    return threadpool_limits(limits=1, user_api="openmp")

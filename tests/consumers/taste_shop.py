@@ -1,4 +1,4 @@
-"""A home made by hand: users of two tastes, whose vectors alone tell what they will buy."""
+"""A home made by hand: users whose vectors alone tell what they will buy."""
 
 from __future__ import annotations
 
@@ -28,30 +28,39 @@ from pipelines.tables.sources import CONSENTS, EVENTS, PRODUCTS, USERS
 from tests.evaluation.planted import PERSONAL, RELEASE, Planted
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
-DAYS, USERS_OF_A_TASTE, PRODUCTS_OF_A_TASTE = 80, 20, 12
+DAYS, WEEKS, PEOPLE, PRODUCTS_OF_A_TASTE = 80, 12, 40, 12
 DAY = timedelta(days=1)
 REFUSING = "u00"  # a user who refuses personalisation
 Row = dict[str, Any]
 
 
-def taste_of(number: int) -> list[float]:
-    return [1.0, 0.2, 0.0, 0.0] if number % 2 else [0.2, 1.0, 0.0, 0.0]
+def vector_of(taste: int) -> list[float]:
+    return [1.0, 0.2, 0.0, 0.0] if taste else [0.2, 1.0, 0.0, 0.0]
+
+
+def week_of(day: int) -> int:
+    """Weeks begin at cuts that lie full weeks before the shop's last midnight."""
+    return (day - DAYS + 1) // 7 + WEEKS
 
 
 def days_of(number: int) -> int:
-    """How many days a user is active: one in four falls silent after a while."""
-    return 30 + number if number % 4 == 3 else DAYS
+    """How many days a user is active: every second one falls silent after a while."""
+    return 30 + number if number % 4 >= 2 else DAYS
 
 
 class TasteShop(Planted):
-    """Everybody looks at things by chance and buys after their taste: one of odd numbers, another of even ones."""
+    """Everybody looks at things by chance and buys after their taste: products of odd numbers, or of even ones.
+
+    Tastes change by the week, and the interests follow at once: what was done before does not tell them.
+    """
 
     def __init__(self, folder: Path, store_of: Any) -> None:
         super().__init__(folder)
         self.store: TableStore = store_of(self.settings)
         self._rng = np.random.default_rng(2)
-        self.users = [f"u{number:02d}" for number in range(2 * USERS_OF_A_TASTE)]
+        self.users = [f"u{number:02d}" for number in range(PEOPLE)]
         self.products = [f"p{number:02d}" for number in range(2 * PRODUCTS_OF_A_TASTE)]
+        self._tastes = self._rng.integers(0, 2, (PEOPLE, WEEKS + 1))
         self._silver()
         self._features()
         apply(self.settings, new_run(self.settings, self.now))
@@ -91,16 +100,17 @@ class TasteShop(Planted):
     def _events(self, number: int) -> Iterator[Row]:
         user, rng = self.users[number], self._rng
         for day in range(days_of(number)):
+            taste = self._tastes[number, week_of(day)]
             at = START + day * DAY + int(rng.integers(1, 80_000)) * timedelta(seconds=1)
             if rng.random() < 0.4:
                 yield self.event(user, "view", str(rng.choice(self.products)), at)
             if rng.random() < 0.25:
-                mine = [p for place, p in enumerate(self.products) if place % 2 == number % 2]
+                mine = [p for place, p in enumerate(self.products) if place % 2 == taste]
                 yield self.event(user, "purchase", str(rng.choice(mine)), at)
             if day % 3 == 0:
                 shown = int(rng.integers(0, len(self.products)))
                 yield self.event(user, "ad_impression", self.products[shown], at)
-                if shown % 2 == number % 2 and rng.random() < 0.8:
+                if shown % 2 == taste and rng.random() < 0.8:
                     yield self.event(user, "ad_click", self.products[shown], at + timedelta(seconds=9))
 
     def _features(self) -> None:
@@ -109,8 +119,10 @@ class TasteShop(Planted):
         means = {f"mean_{days}d": None for days in (7, 30)} | {f"weight_{days}d": 1.0 for days in (7, 30)}
         lists: Row = {"medoid_product_ids": [], "medoid_weights": []}
         interests = [
-            row | means | lists | {"mean_7d": taste_of(number), "mean_30d": taste_of(number)}
-            for number, row in enumerate(people)
+            row | means | lists | {"event_timestamp": at, "created_at": at, "mean_7d": vector_of(tastes[week])}
+            for row, tastes in zip(people, self._tastes, strict=True)
+            for week in range(WEEKS + 1)
+            for at in [START + (DAYS - 1 + 7 * (week - WEEKS)) * DAY]
         ]
         self.history(USER_VISUAL_INTEREST, interests, **PERSONAL)
         self.history(USER_RECENT_PRODUCTS, [row | _empty(USER_RECENT_PRODUCTS) for row in people], **PERSONAL)
@@ -127,7 +139,7 @@ class TasteShop(Planted):
         counts = _empty(PRODUCT_ACTIVITY) | {"price": 5.0, "purchases_30d": 1, "views_30d": 1, "cart_adds_30d": 0}
         self.history(PRODUCT_ACTIVITY, [row | counts for row in offered])
         vectors = [
-            row | {"image_vector": _unit(taste_of(number), number), "video_vector": None, "text_vector": None}
+            row | {"image_vector": _unit(vector_of(number % 2), number), "video_vector": None, "text_vector": None}
             for number, row in enumerate(offered)
         ]
         self.history(PRODUCT_VECTORS, vectors)
