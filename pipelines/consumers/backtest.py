@@ -53,7 +53,7 @@ class Plan:
         while cut >= start + timedelta(days=self.warm_up_days):
             cuts.append(cut)
             cut -= step
-        found = Backtest(tuple(reversed(cuts)), horizon, max(1, min(self.tests, len(cuts) // 3)))
+        found = Backtest(tuple(reversed(cuts)), horizon, max(1, min(self.tests, len(cuts) // 2)))
         if not any(True for _ in found.folds()):
             raise ConsumerError(
                 f"the home's behaviour spans {(end - start).days} days; labels of {self.horizon_days} days after "

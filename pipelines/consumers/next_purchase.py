@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.consumers.backtest import Backtest, Plan
+from pipelines.consumers.backtest import Fold, Plan
 from pipelines.consumers.baselines import als, item_knn, item_similarity, popularity, with_ties_broken
 from pipelines.consumers.catalogue import Catalogue, Versions
 from pipelines.consumers.next_purchase_figures import Tried, topics
@@ -79,8 +79,9 @@ def next_purchase(bench: Workbench, plan: Plan = PLAN) -> Outcome:
     rng = np.random.default_rng(1)
     lessons = {cut: scenes[cut].lesson(rng) for cut in folds[-1].train if cut in scenes}
     tried = [_try(bench, [lessons[cut] for cut in f.train if cut in lessons], scenes[f.test]) for f in folds]
-    facts = _facts(bench, backtest, tried, scenes)
-    return Outcome(facts, topics(Tried.together(tried)), (users, products))
+    facts = _facts(bench, plan, folds, [every for every, _ in tried], scenes)
+    every, unknown = (Tried.together(parts) for parts in zip(*tried, strict=True))
+    return Outcome(facts, topics(every, unknown), (users, products))
 
 
 def _pull(bench: Workbench, occasions: Sequence[Occasion], versions: Versions) -> tuple[Pulled, Pulled]:
@@ -109,7 +110,8 @@ def _scene(bench: Workbench, occasion: Occasion, versions: Versions, users: Pull
     )
 
 
-def _try(bench: Workbench, lessons: Sequence[Lesson], test: _Scene) -> Tried:
+def _try(bench: Workbench, lessons: Sequence[Lesson], test: _Scene) -> tuple[Tried, Tried]:
+    """Of all products, and of those on which their user had not acted."""
     making = RankingFeatures(test.catalogue)
     with_all, plain = (Ranker(width).fit(Lesson.together(lessons)) for width in (len(making.names), making.plain))
     names, catalogue = test.occasion.users, test.catalogue
@@ -121,18 +123,19 @@ def _try(bench: Workbench, lessons: Sequence[Lesson], test: _Scene) -> Tried:
     }
     parts = [(plain.scores(features), with_all.scores(features)) for _, features in test.features()]
     scores[WITHOUT], scores[WITH] = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return Tried.of(test.occasion, test.relevant, scores)
+    known = test.histories.of(names, test.histories.weights) > 0
+    others = {way: np.where(known, -np.inf, of_all) for way, of_all in scores.items()}
+    return Tried.of(test.occasion, test.relevant, scores), Tried.of(test.occasion, test.relevant & ~known, others)
 
 
 def _facts(
-    bench: Workbench, backtest: Backtest, tried: Sequence[Tried], scenes: dict[datetime, _Scene]
+    bench: Workbench, plan: Plan, folds: Sequence[Fold], tried: Sequence[Tried], scenes: Mapping[datetime, _Scene]
 ) -> dict[str, str]:
-    tests = [fold.test for fold in backtest.folds()]
     return {
         "consumer": "next purchase",
-        "label": f"products bought within {backtest.horizon.days} days after a cut",
-        "cuts": f"{len(backtest.cuts)}, {min(backtest.cuts):%Y-%m-%d} to {max(backtest.cuts):%Y-%m-%d}",
-        "cuts tried": ", ".join(f"{cut:%Y-%m-%d}" for cut in tests),
+        "label": f"products bought within {plan.horizon_days} days after a cut",
+        "cuts": f"{len(scenes)}, {min(scenes):%Y-%m-%d} to {max(scenes):%Y-%m-%d}",
+        "cuts tried": ", ".join(f"{fold.test:%Y-%m-%d}" for fold in folds),
         "rows": f"{sum(len(scene.occasion.users) for scene in scenes.values()):,} of users at cuts, "
         f"{sum(len(part.users) for part in tried):,} of them tried",
         "products": f"{max(len(scene.catalogue) for scene in scenes.values()):,}",

@@ -42,6 +42,8 @@ SEGMENTS = (
     Segment("next_purchase_warm", "Users with more than 20 past events", 21, np.inf),
 )
 
+DISCOVERY = Segment("next_purchase_discovery", "Products on which their user had not acted", 1, np.inf)
+
 
 @dataclass(frozen=True)
 class Tried:
@@ -71,9 +73,10 @@ class Tried:
         )
 
 
-def topics(tried: Tried) -> list[tuple[Topic, Measured | Absent]]:
-    """One for each segment."""
-    return [(Topic(s.name, f"{s.title}: next purchase", _HOW), _segment(tried, s)) for s in SEGMENTS]
+def topics(tried: Tried, discovered: Tried) -> list[tuple[Topic, Measured | Absent]]:
+    """One for each segment; `discovered` are the same rows, of products on which their user had not acted."""
+    parts = [(tried, segment) for segment in SEGMENTS] + [(discovered, DISCOVERY)]
+    return [(Topic(s.name, f"{s.title}: next purchase", _HOW), _segment(part, s)) for part, s in parts]
 
 
 def _segment(tried: Tried, segment: Segment) -> Measured | Absent:

@@ -12,7 +12,7 @@ from pipelines.consumers.pulled import Floats32
 from pipelines.consumers.trees import Growth, Trees
 
 NEGATIVES = 40  # products not bought, drawn for each user and cut
-GROWTH = Growth(trees=200, learning_rate=0.05, leaves=15, smallest_leaf=40)
+GROWTH = Growth(trees=150, learning_rate=0.04, leaves=6, smallest_leaf=100)
 Bools = npt.NDArray[np.bool_]
 
 

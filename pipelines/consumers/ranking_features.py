@@ -26,7 +26,7 @@ _OF_USER = ("views_7d", "views_30d", "searches_7d", "searches_30d", "cart_adds_3
 _NEAREST_OF = 10  # last products that a product is compared with
 _FADE = 0.85  # weight of each next of the last products
 MULTIMODAL = (*(pair.name for pair in PAIRS), "like_last_image", "like_last_text", "like_newest_image",
-              "like_newest_text", "like_medoids")  # fmt: skip
+              "like_newest_text", "like_medoids", "like_history_image", "like_history_text")  # fmt: skip
 BEHAVIOUR = ("item_knn", "own_weight", "own_purchases", "own_last_purchase", "seen_place", "bought_place",
              "category_share", "brand_share", "price_off", "price_above", "popularity", "age")  # fmt: skip
 
@@ -84,7 +84,12 @@ class RankingFeatures:
     def of(self, users: UserSide, behaviour: dict[str, Floats32]) -> Floats32:
         """`behaviour` holds item_knn, own_weight, own_purchases and own_last_purchase, each (users, products)."""
         n, p = len(users), len(self.catalogue)
-        columns = behaviour | self._recent(users) | self._prices(users) | dict(self._multimodal(users))
+        columns = (
+            behaviour
+            | self._recent(users)
+            | self._prices(users)
+            | dict(self._multimodal(users, behaviour["own_weight"]))
+        )
         columns |= {"popularity": popularity(self.catalogue), "age": self.catalogue.age}
         found = np.full((n, p, len(self.names)), np.nan, dtype=np.float32)
         for place, name in enumerate(self.names):
@@ -119,7 +124,7 @@ class RankingFeatures:
         above = (logs[None, :] - usual[:, None]).astype(np.float32)
         return {"price_above": above, "price_off": np.abs(above)}
 
-    def _multimodal(self, users: UserSide) -> Iterator[tuple[str, Floats32]]:
+    def _multimodal(self, users: UserSide, weights: Floats32) -> Iterator[tuple[str, Floats32]]:
         products = self.catalogue.vectors
         centres = {name: mean_of(v) for name, v in products.items() if v is not None}
         units = {name: centred(v, centres[name]) for name, v in products.items() if v is not None}
@@ -132,6 +137,7 @@ class RankingFeatures:
                 alike = np.nan_to_num(units[kind] @ units[kind].T, nan=-1.0)
                 yield f"like_last_{name}", _nearest(alike, users.seen[:, :_NEAREST_OF])
                 yield f"like_newest_{name}", _nearest(alike, users.seen[:, :1])
+                yield f"like_history_{name}", _near_history(alike, weights)
                 if kind == "image_vector":
                     yield "like_medoids", _nearest(alike, users.medoids)
 
@@ -143,6 +149,14 @@ def _nearest(alike: Floats32, places: Ints) -> Floats32:
         at = places[:, column]
         found = np.maximum(found, np.where((at >= 0)[:, None], alike[at], -np.inf))
     return np.where(np.isinf(found), np.nan, found).astype(np.float32)
+
+
+def _near_history(alike: Floats32, weights: Floats32) -> Floats32:
+    """Item-kNN by content: likeness to all that each user acted on, itself excepted; NaN where that is nothing."""
+    nearness = np.clip(alike, 0, None)
+    np.fill_diagonal(nearness, 0)
+    known = (weights > 0).any(axis=1, keepdims=True)
+    return np.where(known, standardised(np.log1p(weights) @ nearness), np.nan).astype(np.float32)
 
 
 def _first_place(places: Ints, products: int) -> Floats32:

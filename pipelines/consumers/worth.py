@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from rich.table import Table
 
 from pipelines.consumers.next_purchase import WITH, WITHOUT
-from pipelines.consumers.next_purchase_figures import SEGMENTS, K
+from pipelines.consumers.next_purchase_figures import DISCOVERY, SEGMENTS, K
 from pipelines.evaluation.estimates import Estimate
 from pipelines.evaluation.measure import Absent, Measured
 from pipelines.evaluation.measures.interests import VISUAL_INTERESTS
@@ -40,7 +40,7 @@ def _taste(truth: Evaluation) -> Iterator[tuple[str, ...]]:
 
 
 def _ranking(found: Evaluation) -> Iterator[tuple[str, ...]]:
-    for segment in SEGMENTS:
+    for segment in (*SEGMENTS, DISCOVERY):
         outcome = _outcome(found, segment.name)
         if isinstance(outcome, Absent):
             yield f"{segment.title}: next purchase", "absent", "", "", outcome.reason

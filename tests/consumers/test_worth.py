@@ -7,7 +7,7 @@ from io import StringIO
 from rich.console import Console
 
 from pipelines.consumers.next_purchase import WITH, WITHOUT
-from pipelines.consumers.next_purchase_figures import SEGMENTS
+from pipelines.consumers.next_purchase_figures import DISCOVERY, SEGMENTS
 from pipelines.consumers.worth import worth_table
 from pipelines.evaluation.estimates import Estimate
 from pipelines.evaluation.measure import Absent, Figure, Measured, Topic
@@ -36,7 +36,10 @@ def test_taste_and_ranking_for_new_and_warm_users() -> None:
         Figure(WITH, "recall@10", Estimate(0.3, 0.2, 0.4, 40)),
         Figure(f"over {WITHOUT}", "relative gain in recall@10", Estimate(0.5, 0.1, 0.9, 40)),
     )
-    found = [(Topic(s.name, s.title, ""), new if s.name == "next_purchase_new" else Absent("nobody")) for s in SEGMENTS]
+    found = [
+        (Topic(s.name, s.title, ""), new if s.name == "next_purchase_new" else Absent("nobody"))
+        for s in (*SEGMENTS, DISCOVERY)
+    ]
     shown = text(truth, Evaluation({}, found))
     assert "40.0%" in shown
     assert "13.0% by guessing" in shown
@@ -45,4 +48,4 @@ def test_taste_and_ranking_for_new_and_warm_users() -> None:
     assert "20.0% without multimodal features" in shown
     assert "+50%" in shown
     assert "+10% to +90%" in shown
-    assert shown.count("nobody") == len(SEGMENTS) - 1
+    assert shown.count("nobody") == len(SEGMENTS)
