@@ -186,18 +186,20 @@ def _write_day(spark: SparkSession, folder: Path, share: float) -> None:
 
 
 def _increment(spark: SparkSession, folder: Path, share: float) -> None:
-    """The next day's rows, carried on from the published ones."""
-    tiles = _tiles(spark, folder / f"day-{share}")
-    users = tiles.select(F.col("subject_id").alias("user_id")).distinct().withColumn("from_day", F.lit(NEXT))
+    """The next day's rows, carried on from the published ones. As in the job, the tiles are those of all days."""
+    new = _tiles(spark, folder / f"day-{share}")
+    users = new.select(F.col("subject_id").alias("user_id")).distinct().withColumn("from_day", F.lit(NEXT))
     members = users.select("*", F.col("user_id").alias("subject_id")).withColumns(
         {"linked_from": F.lit(ALWAYS), "linked_until": F.lit(NEVER), "link_known_at": F.lit(None).cast("timestamp")}
     )
+    tiles = _tiles(spark, folder / "tiles.parquet").unionByName(new)
+    needed = tiles.join(members.select("subject_id"), "subject_id", "left_semi")
     place = str(folder / "published")
     history = places_in_files(spark.read.parquet(place))
     last = bases(history, users)
     published = with_values(published_rows(history, users, last, PURPOSES), place, PUBLISHED_VALUES)
     weights = step_weights(tiles, members, None, last, PURPOSES)
-    rows = interests(weights, published, _matrix(spark, folder, tiles), BATCH)
+    rows = interests(weights, published, _matrix(spark, folder, needed), BATCH)
     rows.write.mode("overwrite").parquet(str(folder / "increment"))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from delta.tables import DeltaTable
@@ -12,7 +14,8 @@ from pipelines.settings import Settings
 from pipelines.tables.schema import Table
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from py4j.java_gateway import JavaObject
+    from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
 
 
 class TableStore:
@@ -26,22 +29,8 @@ class TableStore:
         return table.location(self.settings.under_home())
 
     def exists(self, table: Table) -> bool:
-        return DeltaTable.isDeltaTable(self.spark, self.location(table))
-
-    def ensure(self, table: Table) -> DeltaTable:
-        """The table, created empty with its declared schema, comments and partitioning where it is not there."""
-        if self.exists(table):
-            return DeltaTable.forPath(self.spark, self.location(table))
-        builder = (
-            DeltaTable.createIfNotExists(self.spark)
-            .location(self.location(table))
-            .addColumns(self._empty(table).schema)
-            .comment(table.comment)
-            .property("delta.deletedFileRetentionDuration", f"interval {table.retention_days} days")
-        )
-        if table.cluster_by:
-            return builder.clusterBy(*table.cluster_by).execute()
-        return builder.partitionedBy(*table.partition_by).execute()
+        # Delta takes a log without any commit, which a cut-off first write may leave, for a table.
+        return any(True for _ in self._commits(table))
 
     def read(self, table: Table) -> DataFrame:
         """All rows; an empty frame of the declared schema where the table does not exist yet."""
@@ -51,16 +40,18 @@ class TableStore:
 
     def version(self, table: Table) -> int | None:
         """The newest Delta version, None where the table does not exist yet."""
-        # A listing of the log instead of DESCRIBE HISTORY, which is a Spark job of a second.
-        jvm, log = self.spark._jvm, self.location(table) + "/_delta_log"
-        assert jvm is not None
-        path = jvm.org.apache.hadoop.fs.Path(log)
-        files = path.getFileSystem(self.spark._jsc.hadoopConfiguration())
-        if not files.exists(path):
-            return None
-        names = [str(status.getPath().getName()) for status in files.listStatus(path)]
-        commits = [int(name.removesuffix(".json")) for name in names if name.endswith(".json") and name[:20].isdigit()]
-        return max(commits, default=None)
+        return max(self._commits(table), default=None)
+
+    def rows_written(self, table: Table, version: int) -> int:
+        """The rows that the commit of a version wrote."""
+        path, files = self._hadoop_path(table, f"_delta_log/{version:020}.json")
+        stream = files.open(path)
+        try:
+            lines = bytes(stream.readAllBytes()).decode().splitlines()
+        finally:
+            stream.close()
+        infos = (json.loads(line).get("commitInfo") for line in lines)
+        return sum(int(info["operationMetrics"].get("numOutputRows", 0)) for info in infos if info)
 
     def read_version(self, table: Table, version: int) -> DataFrame:
         """All rows as they were at a version: several reads of a job see the same rows."""
@@ -72,39 +63,75 @@ class TableStore:
 
         The id must follow from the content (drop, batch), never from a clock: a repeated step then changes nothing.
         """
-        self.ensure(table)
-        (
-            self.conform(rows, table)
-            .write.format("delta")
-            .mode("append")
-            .option("txnAppId", f"mmfs/{table.layer}/{table.name}/{transaction}")
-            .option("txnVersion", 1)
-            .save(self.location(table))
-        )
+        options = {"txnAppId": f"mmfs/{table.layer}/{table.name}/{transaction}", "txnVersion": "1"}
+        if self.exists(table):
+            self._writer(rows, table, "append", options).save(self.location(table))
+        else:
+            self._create(rows, table, options)
 
     def replace_where(self, rows: DataFrame, table: Table, predicate: str) -> None:
         """Replace, in one commit, the rows that meet a SQL predicate by the given ones (which must meet it too)."""
-        self.ensure(table)
-        (
-            self.conform(rows, table)
-            .write.format("delta")
-            .mode("overwrite")
-            .option("replaceWhere", predicate)
-            .save(self.location(table))
-        )
+        if self.exists(table):
+            self._writer(rows, table, "overwrite", {"replaceWhere": predicate}).save(self.location(table))
+        else:
+            self._create(rows, table, {})
 
     def upsert(self, rows: DataFrame, table: Table, keys: tuple[str, ...] | None = None, pruning: str = "") -> None:
         """Insert rows, or update those whose keys are there already, in one commit.
 
         `pruning` is a literal SQL predicate on the target (alias `t`) that bounds the partitions touched.
         """
+        if not self.exists(table):
+            self._create(rows, table, {})
+            return
         condition = " AND ".join(f"t.`{k}` <=> s.`{k}`" for k in keys or table.keys)
         merge = (
-            self.ensure(table)
+            DeltaTable.forPath(self.spark, self.location(table))
             .alias("t")
             .merge(self.conform(rows, table).alias("s"), f"({pruning}) AND {condition}" if pruning else condition)
         )
         merge.whenMatchedUpdateAll().whenNotMatchedInsertAll().execute()
+
+    def _commits(self, table: Table) -> Iterator[int]:
+        """The versions in the log, in no particular order."""
+        # A listing of the log instead of DESCRIBE HISTORY, which is a Spark job of a second.
+        path, files = self._hadoop_path(table, "_delta_log")
+        if files.exists(path):
+            for status in files.listStatus(path):
+                name = str(status.getPath().getName())
+                if name.endswith(".json") and name[:20].isdigit():
+                    yield int(name.removesuffix(".json"))
+
+    def _hadoop_path(self, table: Table, below: str = "") -> tuple[JavaObject, JavaObject]:
+        """A path in the table's folder, and its file system."""
+        jvm = self.spark._jvm
+        assert jvm is not None
+        path = jvm.org.apache.hadoop.fs.Path(f"{self.location(table)}/{below}")
+        return path, path.getFileSystem(self.spark._jsc.hadoopConfiguration())
+
+    def _writer(self, rows: DataFrame, table: Table, mode: str, options: dict[str, str]) -> DataFrameWriter:
+        return self.conform(rows, table).write.format("delta").mode(mode).options(**options)
+
+    def _create(self, rows: DataFrame, table: Table, options: dict[str, str]) -> None:
+        """The table with its first rows, comments and layout, in one commit: there is never an empty one."""
+        described = [F.col(c.name).alias(c.name, metadata={"comment": c.comment}) for c in table.columns]
+        # A first write that was cut off leaves files and no table.
+        path, files = self._hadoop_path(table)
+        verb = "CREATE OR REPLACE" if files.exists(path) else "CREATE"
+        clauses = [
+            f"{verb} TABLE delta.`{self.location(table).replace('`', '``')}` USING delta",
+            f"COMMENT {_quoted(table.comment)}",
+            f"TBLPROPERTIES ('delta.deletedFileRetentionDuration' = 'interval {table.retention_days} days')",
+        ]
+        if options:
+            clauses.append(f"OPTIONS ({', '.join(f'{name} {_quoted(value)}' for name, value in options.items())})")
+        if table.cluster_by:
+            clauses.append(f"CLUSTER BY ({', '.join(table.cluster_by)})")
+        elif table.partition_by:
+            clauses.append(f"PARTITIONED BY ({', '.join(table.partition_by)})")
+        # SQL, for no writer both clusters and describes a table. What is in braces is filled in.
+        create = " ".join(clauses).replace("{", "{{").replace("}", "}}")
+        self.spark.sql(f"{create} AS SELECT * FROM {{rows}}", rows=self.conform(rows, table).select(*described))
 
     def conform(self, rows: DataFrame, table: Table) -> DataFrame:
         """The declared columns, in order and of the declared types. A missing one is a fault of the caller."""
@@ -112,3 +139,8 @@ class TableStore:
 
     def _empty(self, table: Table) -> DataFrame:
         return frame_of(self.spark, [], table.ddl)
+
+
+def _quoted(text: str) -> str:
+    """As a literal of Spark SQL."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

@@ -126,10 +126,8 @@ def append_rows(store: TableStore, rows: DataFrame, table: Table, batch: Batch) 
     # Those that the caller leaves out are written as null, except the wall clock.
     missing["written_at"] = F.current_timestamp()
     store.append_once(rows.withColumns(missing), table, f"{batch.batch_id}/{table.name}")
-    if store.version(table) == before:
-        return 0
-    commit = store.ensure(table).history(1).collect()[0]
-    return int(commit["operationMetrics"].get("numOutputRows", 0))
+    after = store.version(table)
+    return 0 if after is None or after == before else store.rows_written(table, after)
 
 
 def interests(

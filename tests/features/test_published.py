@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from delta.tables import DeltaTable
 from pyspark.sql import functions as F
 
 from pipelines.features.interest_rows import PUBLISHED_VALUES
@@ -41,7 +42,7 @@ def test_vectors_of_wanted_rows(home: Home, deletion_vectors: bool) -> None:
     place = home.store.location(TABLE)
     if deletion_vectors:
         home.store.spark.sql(f"ALTER TABLE delta.`{place}` SET TBLPROPERTIES ('delta.enableDeletionVectors' = true)")
-    home.store.ensure(TABLE).delete((F.col("user_id") == "u3") & (F.day("event_timestamp") == 6))
+    DeltaTable.forPath(home.store.spark, place).delete((F.col("user_id") == "u3") & (F.day("event_timestamp") == 6))
     dirty = home.store.spark.createDataFrame(
         [(f"u{u}", dt.date(2026, 1, 5)) for u in (3, 4, 17, 99)], "user_id string, from_day date"
     )
