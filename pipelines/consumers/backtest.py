@@ -24,23 +24,33 @@ class Backtest:
     cuts: tuple[datetime, ...]
     horizon: timedelta
     tests: int  # at most so many of the last cuts are tried
+    lessons: int  # and of those before, at most so many of the newest are learned from
 
     def folds(self) -> Iterator[Fold]:
-        """Each tested cut with the cuts whose labels were all known by then."""
+        """Each tested cut with the newest cuts whose labels were all known by then."""
         for test in self.cuts[-self.tests :]:
             train = tuple(cut for cut in self.cuts if cut + self.horizon <= test)
             if train:
-                yield Fold(train, test)
+                yield Fold(train[-self.lessons :], test)
+
+    @property
+    def used(self) -> tuple[datetime, ...]:
+        """The cuts that are learned from or tried, ascending."""
+        return tuple(sorted({cut for fold in self.folds() for cut in (*fold.train, fold.test)}))
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How cuts are laid, in days: labels' horizon, distance of cuts, behaviour before the first; and tests at most."""
+    """How cuts are laid, in days: labels' horizon, distance of cuts, behaviour before the first.
+
+    At most `tests` cuts are tried, each after at most `lessons` to learn from.
+    """
 
     horizon_days: int
     step_days: int
     warm_up_days: int
     tests: int = 4
+    lessons: int = 12
 
     def cuts(self, start: datetime, end: datetime) -> Backtest:
         """The backtest of behaviour from `start` to `end` (aware); the last label window ends by the last midnight.
@@ -53,7 +63,7 @@ class Plan:
         while cut >= start + timedelta(days=self.warm_up_days):
             cuts.append(cut)
             cut -= step
-        found = Backtest(tuple(reversed(cuts)), horizon, max(1, min(self.tests, len(cuts) // 2)))
+        found = Backtest(tuple(reversed(cuts)), horizon, max(1, min(self.tests, len(cuts) // 2)), self.lessons)
         if not any(True for _ in found.folds()):
             raise ConsumerError(
                 f"the home's behaviour spans {(end - start).days} days; labels of {self.horizon_days} days after "

@@ -54,7 +54,7 @@ class _Tried:
 def churn(bench: Workbench, plan: Plan = PLAN) -> Outcome:
     """A rolling backtest. Raises ConsumerError where there is too little behaviour."""
     backtest = plan.cuts(bench.acts.start, bench.acts.end)
-    rows = {cut: labels(bench.acts, cut, backtest.horizon, bench.allowed) for cut in backtest.cuts}
+    rows = {cut: labels(bench.acts, cut, backtest.horizon, bench.allowed) for cut in backtest.used}
     users = [user for cut in rows for user in rows[cut].index]
     moments = [cut for cut in rows for _ in rows[cut].index]
     if not users:
@@ -129,7 +129,7 @@ def _facts(bench: Workbench, backtest: Backtest, rows: Mapping[datetime, pd.Seri
     return {
         "consumer": "churn",
         "label": f"no act within {backtest.horizon.days} days after a cut, of accounts that acted in as many before",
-        "cuts": f"{len(backtest.cuts)}, {min(backtest.cuts):%Y-%m-%d} to {max(backtest.cuts):%Y-%m-%d}",
+        "cuts": f"{len(rows)}, {min(rows):%Y-%m-%d} to {max(rows):%Y-%m-%d}",
         "cuts tried": ", ".join(f"{fold.test:%Y-%m-%d}" for fold in backtest.folds()),
         "rows": f"{pulled.manifest.rows:,} of accounts at cuts, {churned.mean():.1%} churned",
         "accounts that may be personalised": f"{len(bench.allowed):,} of {len(bench.acts.accounts):,}",

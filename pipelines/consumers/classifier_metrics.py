@@ -75,7 +75,8 @@ def _estimate(value: Callable[[Floats], Floats], users: npt.ArrayLike) -> Estima
 def _by_score(labels: Floats, scores: Floats, weights: Floats) -> tuple[Floats, Floats]:
     """Weight of positives and of negatives at each distinct score, ascending: (resamples, distinct scores)."""
     order = np.argsort(scores, kind="stable")
-    starts = np.flatnonzero(np.diff(scores[order], prepend=np.nan) != 0)
+    ascending = scores[order]
+    starts = np.flatnonzero(np.append(True, ascending[1:] != ascending[:-1]))
     ordered, positive = weights[:, order], labels[order] > 0
     return (
         np.add.reduceat(ordered * positive, starts, axis=1),

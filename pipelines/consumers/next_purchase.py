@@ -62,10 +62,7 @@ class _Scene:
 def next_purchase(bench: Workbench, plan: Plan = PLAN) -> Outcome:
     """Tries rankers on the last cuts of a rolling backtest. Raises ConsumerError where there is too little."""
     backtest = plan.cuts(bench.acts.start, bench.acts.end)
-    occasions = {
-        cut: Occasion.at(bench.acts, cut, backtest.horizon, bench.allowed)
-        for cut in sorted({cut for fold in backtest.folds() for cut in (*fold.train, fold.test)})
-    }
+    occasions = {cut: Occasion.at(bench.acts, cut, backtest.horizon, bench.allowed) for cut in backtest.used}
     versions = Versions.of(bench.published)
     occasions = {cut: occasion for cut, occasion in occasions.items() if occasion.users and len(versions.at(cut))}
     folds = [f for f in backtest.folds() if f.test in occasions and any(cut in occasions for cut in f.train)]
@@ -77,7 +74,7 @@ def next_purchase(bench: Workbench, plan: Plan = PLAN) -> Outcome:
     users, products = _pull(bench, list(occasions.values()), versions)
     scenes = {cut: _scene(bench, occasion, versions, users, products) for cut, occasion in occasions.items()}
     rng = np.random.default_rng(1)
-    lessons = {cut: scenes[cut].lesson(rng) for cut in folds[-1].train if cut in scenes}
+    lessons = {cut: scenes[cut].lesson(rng) for cut in sorted({cut for f in folds for cut in f.train}) if cut in scenes}
     tried = [_try(bench, [lessons[cut] for cut in f.train if cut in lessons], scenes[f.test]) for f in folds]
     facts = _facts(bench, plan, folds, [every for every, _ in tried], scenes)
     every, unknown = (Tried.together(parts) for parts in zip(*tried, strict=True))

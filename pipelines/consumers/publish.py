@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -82,7 +82,7 @@ def _plan(consumer: Consumer, horizon_days: int | None, step_days: int | None) -
             raise SettingsError(f"{consumer.title.lower()} has no cuts; leave --horizon-days and --step-days out")
         return None
     usual = consumer.plan
-    return Plan(horizon_days or usual.horizon_days, step_days or usual.step_days, usual.warm_up_days, usual.tests)
+    return replace(usual, horizon_days=horizon_days or usual.horizon_days, step_days=step_days or usual.step_days)
 
 
 def _facts(outcome: Outcome, release: Release) -> dict[str, str]:

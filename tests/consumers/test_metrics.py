@@ -43,6 +43,11 @@ def test_auc_counts_ties_half() -> None:
     assert auc(labels, scores, once(4))[0] == roc_auc_score(labels, scores)
 
 
+def test_infinite_scores_tie() -> None:
+    labels, scores = np.array([1.0, 0.0, 0.0]), np.array([np.inf, np.inf, 1.0])
+    assert auc(labels, scores, once(3))[0] == 1.5 / 2
+
+
 def test_auc_with_weights_is_that_of_repeated_rows() -> None:
     rng = np.random.default_rng(3)
     labels, scores = (rng.random(40) < 0.4).astype(float), rng.integers(0, 9, 40).astype(float)
