@@ -104,7 +104,7 @@ class TasteShop(Planted):
             at = START + day * DAY + int(rng.integers(1, 80_000)) * timedelta(seconds=1)
             if rng.random() < 0.4:
                 yield self.event(user, "view", str(rng.choice(self.products)), at)
-            if rng.random() < 0.25:
+            if rng.random() < 0.5:
                 mine = [p for place, p in enumerate(self.products) if place % 2 == taste]
                 yield self.event(user, "purchase", str(rng.choice(mine)), at)
             if day % 3 == 0:

@@ -48,7 +48,7 @@ def test_next_purchase_is_told_by_the_vectors(shop: TasteShop, tmp_path: Path) -
 def test_churn_is_told_by_activity(shop: TasteShop, tmp_path: Path) -> None:
     outcome = churn(shop.bench(tmp_path / "sets"), Plan(horizon_days=14, step_days=2, warm_up_days=20, tests=4))
     assert measured(outcome, "churn").figure(MODEL, "AUC").estimate.value > 0.8
-    assert "churn_2026_05_06" in {topic.name for topic, _ in outcome.found}
+    assert "churn_2026_05_05" in {topic.name for topic, _ in outcome.found}
 
 
 def test_ad_clicks_are_told_by_the_vectors(shop: TasteShop, tmp_path: Path) -> None:
