@@ -15,7 +15,10 @@ from pyspark.sql import functions as F
 from rich.console import Console
 from rich.table import Table as RichTable
 
+from pipelines.consumers.publish import publish_consumer
+from pipelines.consumers.worth import worth_table
 from pipelines.delta import TableStore
+from pipelines.evaluation.publish import publish_evaluation
 from pipelines.governance.report import render_report
 from pipelines.governance.runs import StepReport
 from pipelines.releases.pin import default_release
@@ -65,7 +68,8 @@ def show_demo(console: Console, users: int, days: int) -> None:
         _show_user(stage, user)
         _show_training_set(stage, store)
         _show_quarantine(stage, store)
-    _show_release(stage)
+        _show_release(stage)
+        _show_worth(stage, summary.truth)
     _show_next(stage, shop, user)
 
 
@@ -168,10 +172,24 @@ def _show_release(stage: _Stage) -> None:
     stage.console.print(table)
 
 
+def _show_worth(stage: _Stage, truth: Path) -> None:
+    stage.heading("What the features are worth: against the planted truth, and to a ranker")
+    tastes, _ = publish_evaluation(stage.settings, truth, stage.folder / "evaluation.html")
+    ranked, _ = publish_consumer(
+        stage.settings,
+        "next-purchase",
+        stage.folder / "next-purchase.html",
+        as_of=stage.end,
+        horizon_days=LABEL_DAYS,
+    )
+    stage.console.print(worth_table(tastes, ranked))
+
+
 def _show_next(stage: _Stage, shop: Path, user: str) -> None:
     home = stage.settings.home
     commands = (
         f"mmfs evaluate {shop}-truth --home {home}        # what of the shop's planted truth the features hold",
+        f"mmfs consumer churn --horizon-days 10 --home {home}        # who will leave; also next-purchase, ad-click",
         f"mmfs features {user} --service marketing --json --home {home}",
         f"mmfs training-set {stage.folder / 'labels.parquet'} out.parquet --service recommendation --home {home}",
         f"mlflow ui --backend-store-uri sqlite:///{home}/mlflow/mlflow.db",

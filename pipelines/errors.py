@@ -31,6 +31,7 @@ PipelineError
 │   ├── TableNotFoundError   there is none at the place
 │   ├── VersionGoneError     retention took a version that is needed
 │   └── UnsupportedTableError  its protocol needs a reader that knows more
+├── ConsumerError            a consumer of features has too little to learn from
 ├── TruthError               the truth of a sample shop is missing or damaged
 └── ReplayRefusedError       a training set cannot be rebuilt as it was
 """
@@ -169,6 +170,10 @@ class VersionGoneError(TableError):
 
 class UnsupportedTableError(TableError):
     """The protocol of a table asks its readers for more than the reader at hand knows."""
+
+
+class ConsumerError(PipelineError):
+    """A consumer of features has too little to learn from."""
 
 
 class TruthError(PipelineError):

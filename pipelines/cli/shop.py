@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.app import Home, app, console, instant, messages
+from pipelines.cli.app import AsOf, Home, app, console, instant, messages
 from pipelines.settings import load_settings
 
 
@@ -59,6 +59,43 @@ def evaluate(
         evaluation, run_id = publish_evaluation(load_settings(home=home), truth, out, release, instant(as_of))
     console.print(render_evaluation(evaluation))
     console.print(f"{out}; MLflow run {run_id}", soft_wrap=True, highlight=False)
+
+
+@app.command()
+def consumer(
+    name: Annotated[str, typer.Argument(help="next-purchase, churn or ad-click.")],
+    out: Annotated[Path | None, typer.Option(help="HTML page to write; its figures as JSON beside it.")] = None,
+    release: Annotated[str | None, typer.Option(help="A live release. Default: the default one.")] = None,
+    horizon_days: Annotated[
+        int | None, typer.Option(min=1, help="Days after a cut in which labels lie. Default: 14; of churn 30.")
+    ] = None,
+    step_days: Annotated[int | None, typer.Option(min=1, help="Days between cuts. Default: 7.")] = None,
+    home: Home = None,
+    as_of: AsOf = None,
+) -> None:
+    """Train something on the features, point-in-time, and say how much they are worth to it.
+
+    [dim]mmfs consumer next-purchase --home state --out next-purchase.html[/dim]
+    [dim]mmfs consumer churn --home state --step-days 14[/dim]
+    """
+    from pipelines.consumers.publish import publish_consumer
+    from pipelines.evaluation.render import render_evaluation
+
+    page = out or Path(f"{name}.html")
+    with messages.status("learning"):
+        found, run_id = publish_consumer(
+            load_settings(home=home),
+            name,
+            page,
+            release=release,
+            as_of=instant(as_of),
+            horizon_days=horizon_days,
+            step_days=step_days,
+        )
+    for fact, value in found.facts.items():
+        console.print(f"{fact}: {value}", soft_wrap=True, highlight=False, markup=False)
+    console.print(render_evaluation(found))
+    console.print(f"{page}; MLflow run {run_id}", soft_wrap=True, highlight=False)
 
 
 @app.command()

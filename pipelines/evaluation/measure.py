@@ -52,6 +52,13 @@ class Measured:
     figures: tuple[Figure, ...]
     plot: Callable[[Axes], None]
 
+    def figure(self, part: str, quantity: str) -> Figure:
+        """One of the figures. Raises KeyError where it is not there."""
+        for figure in self.figures:
+            if (figure.part, figure.quantity) == (part, quantity):
+                return figure
+        raise KeyError((part, quantity))
+
 
 @dataclass(frozen=True)
 class Absent:
@@ -61,15 +68,21 @@ class Absent:
 
 
 @dataclass(frozen=True)
-class Measure:
-    """A measure: a short name for MLflow, a title and an explanation for readers, and how it is taken.
-
-    `take` raises TableNotFoundError where a table it needs does not exist: the measure is absent then, too.
-    """
+class Topic:
+    """What figures are about: a short name for MLflow, a title and an explanation for readers."""
 
     name: str
     title: str
     explanation: str
+
+
+@dataclass(frozen=True)
+class Measure(Topic):
+    """A topic, and how its figures are taken.
+
+    `take` raises TableNotFoundError where a table it needs does not exist: the measure is absent then, too.
+    """
+
     take: Callable[[Evidence], Measured | Absent]
 
 

@@ -20,7 +20,7 @@ _HEIGHT = 0.28  # inches a bar
 
 
 def bars(figures: Sequence[Figure]) -> Callable[[Axes], None]:
-    """A plot of figures between 0 and 1, from top to bottom in their order."""
+    """A plot of figures from top to bottom in their order; the axis shows 0 to 1, and more where they need it."""
 
     def draw(axes: Axes) -> None:
         places = list(range(len(figures)))
@@ -35,7 +35,9 @@ def bars(figures: Sequence[Figure]) -> Callable[[Axes], None]:
             axes.legend(loc="lower right", frameon=False)
         axes.set_yticks(places, [f"{f.part}, {f.quantity}" for f in figures])
         axes.set_ylim(len(figures) - 0.4, -0.6)
-        axes.set_xlim(0, 1.02)
+        axes.set_xlim(
+            min([0.0, *(f.estimate.low for f in figures)]), 1.02 * max([1.0, *(f.estimate.high for f in figures)])
+        )
         axes.spines[["top", "right"]].set_visible(False)
         axes.figure.set_size_inches(8.5, 0.9 + _HEIGHT * len(figures))  # type: ignore[union-attr]
 

@@ -7,17 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from pipelines.evaluation.measure import Absent, Figure, Measure, Measured
+from pipelines.evaluation.measure import Absent, Figure, Measured, Topic
 from pipelines.evaluation.page import html_page, html_table
 from pipelines.evaluation.plots import drawn
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Each measure with what it found; `facts` say of what, when and with which encoders."""
+    """Each topic with what was found; `facts` say of what, when and with which encoders."""
 
     facts: Mapping[str, str]
-    found: Sequence[tuple[Measure, Measured | Absent]]
+    found: Sequence[tuple[Topic, Measured | Absent]]
+    title: str = "What the features hold of the planted truth"
 
     def to_json(self) -> str:
         """Figures and reasons by measure."""
@@ -33,7 +34,7 @@ class Evaluation:
         """One page: facts, an overview, then each measure with plot and table."""
         facts = html_table(("", ""), [(name, value) for name, value in self.facts.items()])
         sections = [_section(measure, outcome) for measure, outcome in self.found]
-        return html_page("What the features hold of the planted truth", facts, _overview(self.found), *sections)
+        return html_page(self.title, facts, _overview(self.found), *sections)
 
 
 def figure_values(figure: Figure) -> dict[str, object]:
@@ -41,7 +42,7 @@ def figure_values(figure: Figure) -> dict[str, object]:
     return {"part": figure.part, "quantity": figure.quantity, **vars(figure.estimate), "chance": figure.chance}
 
 
-def _overview(found: Sequence[tuple[Measure, Measured | Absent]]) -> str:
+def _overview(found: Sequence[tuple[Topic, Measured | Absent]]) -> str:
     absent = [(measure.title, outcome.reason) for measure, outcome in found if isinstance(outcome, Absent)]
     taken = len(found) - len(absent)
     said = f"<p>{taken} of {len(found)} measures taken. Intervals are 95%.</p>"
@@ -50,7 +51,7 @@ def _overview(found: Sequence[tuple[Measure, Measured | Absent]]) -> str:
     return said + '<div class="absent">' + html_table(("absent", "why"), absent) + "</div>"
 
 
-def _section(measure: Measure, outcome: Measured | Absent) -> str:
+def _section(measure: Topic, outcome: Measured | Absent) -> str:
     head = f'<h2 id="{escape(measure.name)}">{escape(measure.title)}</h2><p>{escape(measure.explanation)}</p>'
     if isinstance(outcome, Absent):
         return head + f'<p class="absent">Absent: {escape(outcome.reason)}.</p>'

@@ -1,11 +1,15 @@
-"""An evaluation as an MLflow run: its figures, its page, and links to the encoders that made the vectors."""
+"""Figures as an MLflow run: their page, the data they were learned from, and the encoders that made the vectors."""
 
 from __future__ import annotations
 
+import json
 import re
 import tempfile
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipelines.evaluation.measure import Measured
 from pipelines.evaluation.plots import drawn
@@ -15,27 +19,63 @@ from pipelines.releases.mlflow_client import experiment_id, mlflow_client
 from pipelines.releases.registry import register_encoder
 from pipelines.settings import Settings
 
+if TYPE_CHECKING:
+    from mlflow.entities import DatasetInput
+
 EVALUATIONS_EXPERIMENT = "mmfs/evaluations"
 
 
-def log_evaluation(evaluation: Evaluation, release: Release, settings: Settings) -> str:
+@dataclass(frozen=True)
+class TrainingData:
+    """A training set as MLflow names it: its name, its service, and its manifest as JSON with the file's digest."""
+
+    name: str
+    service: str
+    digest: str
+    manifest: str
+
+
+def log_evaluation(
+    evaluation: Evaluation,
+    release: Release,
+    settings: Settings,
+    experiment_name: str = EVALUATIONS_EXPERIMENT,
+    training_data: Sequence[TrainingData] = (),
+) -> str:
     """Returns MLflow's run id."""
     encoders = [register_encoder(spec, settings) for spec in release.encoders.values()]
     with mlflow_client(settings) as client:
         from mlflow.entities import LoggedModelInput, Metric, Param
 
-        experiment = experiment_id(client, EVALUATIONS_EXPERIMENT, settings)
+        experiment = experiment_id(client, experiment_name, settings)
         run_id: str = client.create_run(experiment, tags={"mmfs.release": release.name}).info.run_id
         now = int(time.time() * 1000)
         metrics = [Metric(name, value, now, 0) for name, value in _metrics(evaluation).items()]
         params = [Param(name, value) for name, value in evaluation.facts.items()]
         client.log_batch(run_id, metrics=metrics, params=params)
-        client.log_inputs(run_id, models=[LoggedModelInput(model_id=e.model_id) for e in encoders if e.model_id])
+        models = [LoggedModelInput(model_id=e.model_id) for e in encoders if e.model_id]
+        client.log_inputs(run_id, models=models, datasets=[_dataset(data) for data in training_data])
         with tempfile.TemporaryDirectory(prefix="mmfs-evaluation-") as scratch:
             _write(Path(scratch), evaluation)
+            for data in training_data:
+                Path(scratch, f"{data.name}.manifest.json").write_text(data.manifest, encoding="utf-8")
             client.log_artifacts(run_id, scratch)
         client.set_terminated(run_id)
     return run_id
+
+
+def _dataset(data: TrainingData) -> DatasetInput:
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    # MLflow keeps 36 characters of a digest; the whole one is in the manifest.
+    dataset = Dataset(
+        name=data.name,
+        digest=data.digest.removeprefix("sha256:")[:36],
+        source_type="feast",
+        source=json.dumps({"feature_service": data.service}),
+        profile=data.manifest,
+    )
+    return DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])
 
 
 def _metrics(evaluation: Evaluation) -> dict[str, float]:

@@ -50,8 +50,10 @@ def require_format(path: Path, what: str) -> None:
         raise EntityFrameError(f"{what} {path}: expected a name ending in .parquet or .csv, found '{path.suffix}'")
 
 
-def read_entities(path: Path, join_key: str, settings: Settings, *, with_products: bool = False) -> EntityFrame:
-    """Read and check an entity file; user ids pass through the identity seam for the join.
+def read_entities(
+    path: Path, join_key: str, settings: Settings, *, keyed: bool = False, with_products: bool = False
+) -> EntityFrame:
+    """Read and check an entity file; user ids pass through the identity seam for the join, unless `keyed` already.
 
     `with_products`: every row has a `product_id` as well. Timestamps without offset are taken as UTC. Raises
     EntityFrameError saying which column or row is at fault.
@@ -69,9 +71,9 @@ def read_entities(path: Path, join_key: str, settings: Settings, *, with_product
     instants = _instants(table.column(TIMESTAMP), path)
     rows = table.set_column(table.schema.get_field_index(TIMESTAMP), TIMESTAMP, instants)
     ids = _ids(table.column(join_key), path, join_key).dictionary_encode()
-    if join_key == "user_id":
-        keyed = [subject_key(USER, value, settings) for value in ids.dictionary.to_pylist()]
-        ids = pa.DictionaryArray.from_arrays(ids.indices, pa.array(keyed, pa.string()))
+    if join_key == "user_id" and not keyed:
+        keys = [subject_key(USER, value, settings) for value in ids.dictionary.to_pylist()]
+        ids = pa.DictionaryArray.from_arrays(ids.indices, pa.array(keys, pa.string()))
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     products = _ids(table.column(_PRODUCT), path, _PRODUCT) if with_products else None
     return EntityFrame(rows, ids, join_key, f"sha256:{digest}", products)

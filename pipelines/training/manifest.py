@@ -66,7 +66,8 @@ class Manifest(BaseModel):
     """Beside every training set as JSON. Names of people are not in it.
 
     `consent_versions` are the Delta versions of the tables that decided whose rows were withheld; `encoders` what the
-    service's tags say of them. Checksums are `sha256:…` of the files' bytes.
+    service's tags say of them; `keyed` that the entity file's ids were subject keys already. Checksums are
+    `sha256:…` of the files' bytes.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -76,6 +77,7 @@ class Manifest(BaseModel):
     purpose: str
     as_of: datetime
     join_key: str
+    keyed: bool = False
     rows: int
     entities: int
     entities_without_consent: int

@@ -58,13 +58,16 @@ def training_set(
     service: str,
     out_path: Path,
     release: str | None = None,
+    *,
+    keyed: bool = False,
 ) -> TrainingSet:
     """Write the entity rows, in their order and number, with the service's features as known at each moment.
 
     Columns of the file are kept; each feature is `<view>__<feature>`, NULL where nothing was known. Rows of a service
     of users and products have a `product_id` as well, and get numbers and `similarity__<name>`. Features of those
     whose consent for the service's purpose is not in force at the run's time are NULL. The file and its manifest
-    appear whole or not at all. Raises EntityFrameError, UnknownServiceError, UnknownReleaseError.
+    appear whole or not at all. `keyed`: the file's user ids are subject keys already, as in the home's own tables.
+    Raises EntityFrameError, UnknownServiceError, UnknownReleaseError.
     """
     entities_path, out_path = Path(entities_path), Path(out_path)
     require_entities(entities_path)
@@ -75,7 +78,7 @@ def training_set(
     keys = [key for view in views for _, key in join_keys(view)]
     ranking = len(set(keys)) > 1
     key = keys[0]
-    frame = read_entities(entities_path, key, run.settings, with_products=ranking)
+    frame = read_entities(entities_path, key, run.settings, keyed=keyed, with_products=ranking)
     purpose = found.tags["purpose"]
     without = withheld(store, run, frame.keys.dictionary, purpose)
     asked = Manifest(
@@ -84,6 +87,7 @@ def training_set(
         purpose=purpose,
         as_of=run.as_of,
         join_key=key,
+        keyed=keyed,
         rows=frame.rows.num_rows,
         entities=len(frame.keys.dictionary.unique()),
         entities_without_consent=len(without.keys),
@@ -109,7 +113,7 @@ def replay(store: TableStore, run: Run, entities_path: Path, manifest: Path, out
     if before.similarities not in (None, VERSION):
         raise ReplayRefusedError(f"similarities of version {before.similarities} are no longer made, but of {VERSION}")
     ranking = before.similarities is not None
-    frame = read_entities(Path(entities_path), before.join_key, run.settings, with_products=ranking)
+    frame = read_entities(Path(entities_path), before.join_key, run.settings, keyed=before.keyed, with_products=ranking)
     if frame.checksum != before.entity_file_checksum:
         raise ReplayRefusedError(
             f"{entities_path} is not the entity file of {manifest}: its checksum is {frame.checksum}, "

@@ -27,6 +27,9 @@ def delta_type(kind: pa.DataType) -> Any:
         return "timestamp" if kind.tz else "timestamp_ntz"
     if pa.types.is_list(kind):
         return {"type": "array", "elementType": delta_type(kind.value_type), "containsNull": True}
+    if pa.types.is_map(kind):
+        types = {"keyType": delta_type(kind.key_type), "valueType": delta_type(kind.item_type)}
+        return {"type": "map", **types, "valueContainsNull": True}
     return _NAMES.get(kind, "float" if pa.types.is_float32(kind) else "binary")
 
 

@@ -1,0 +1,56 @@
+"""Gradient-boosted trees over features of which some, or whole columns, may be unknown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.ensemble import HistGradientBoostingClassifier
+from threadpoolctl import threadpool_limits
+
+from pipelines.consumers.pulled import Floats32
+
+
+@dataclass(frozen=True)
+class Growth:
+    """How many trees are grown, how fast, and how large: leaves of a tree, rows of a leaf."""
+
+    trees: int
+    learning_rate: float
+    leaves: int
+    smallest_leaf: int
+
+
+class Trees:
+    """A classifier; the same rows give the same trees."""
+
+    def __init__(self, growth: Growth) -> None:
+        self._model = HistGradientBoostingClassifier(
+            max_iter=growth.trees,
+            learning_rate=growth.learning_rate,
+            max_leaf_nodes=growth.leaves,
+            min_samples_leaf=growth.smallest_leaf,
+            l2_regularization=1.0,
+            early_stopping=False,
+            random_state=1,
+        )
+
+    def fit(self, features: Floats32, labels: npt.NDArray[np.bool_]) -> Trees:
+        """Of (rows, names), NaN where nothing is known, and (rows,)."""
+        # The library refuses a column without any value, such as likeness of films in a shop without films.
+        self._known = ~np.isnan(features).all(axis=0)
+        with _one_thread():
+            self._model.fit(features[:, self._known], labels)
+        return self
+
+    def scores(self, features: Floats32) -> npt.NDArray[np.float64]:
+        """Log-odds of the label being true: (rows,)."""
+        with _one_thread():
+            found: npt.NDArray[np.float64] = self._model.decision_function(features[:, self._known])
+        return found
+
+
+def _one_thread() -> threadpool_limits:
+    """Threads wait for each other at every node, spinning: on cores that others use, two take many times longer."""
+    return threadpool_limits(limits=1, user_api="openmp")

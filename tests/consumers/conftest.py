@@ -1,0 +1,25 @@
+"""A shop of two tastes, made once for all tests of this folder that only read it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pipelines.delta import TableStore
+from pipelines.settings import Settings
+from tests.consumers.taste_shop import TasteShop
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+@pytest.fixture(scope="session")
+def store_of(spark: SparkSession) -> Callable[[Settings], TableStore]:
+    return lambda settings: TableStore(spark, settings)
+
+
+@pytest.fixture(scope="session")
+def shop(tmp_path_factory: pytest.TempPathFactory, store_of: Callable[[Settings], TableStore]) -> TasteShop:
+    return TasteShop(tmp_path_factory.mktemp("taste"), store_of)
