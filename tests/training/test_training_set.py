@@ -97,7 +97,7 @@ def test_rows_keep_their_order_number_columns_and_get_what_was_known(shop: Home,
     manifest = json.loads(report.manifest_path.read_text())
     assert (manifest["service"], manifest["release"], manifest["rows"]) == ("recommendation", "r1", 9)
     activity_view = manifest["views"]["user_activity_personalisation"]
-    assert (activity_view["table"], activity_view["delta_version"]) == ("user_activity", 1)
+    assert (activity_view["table"], activity_view["delta_version"]) == ("user_activity", 0)
     taste_view = manifest["views"]["user_visual_interest_personalisation_tiny_clip_1"]
     assert taste_view["partition"] == {
         "purpose": "personalisation",
