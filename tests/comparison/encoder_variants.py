@@ -14,7 +14,6 @@ from pipelines.settings import PROJECT_ROOT
 
 _WEIGHTS = "open_clip_model.safetensors"
 _HEAD = "visual.head."
-NOISE = 2.0
 Change = Callable[[str, torch.Tensor, torch.Generator], torch.Tensor]
 
 
@@ -27,11 +26,20 @@ def shuffled(name: str, weights: torch.Tensor, random: torch.Generator) -> torch
 
 
 def noisy_head(name: str, weights: torch.Tensor, random: torch.Generator) -> torch.Tensor:
-    """Noise of `NOISE` times the weights' own size on the picture head's matrices."""
+    """Noise of the weights' own size on the picture head's matrices."""
+    return _noisy_head(name, weights, random, 1.0)
+
+
+def very_noisy_head(name: str, weights: torch.Tensor, random: torch.Generator) -> torch.Tensor:
+    """Twice that: so much that a shop of sixty users can show it."""
+    return _noisy_head(name, weights, random, 2.0)
+
+
+def _noisy_head(name: str, weights: torch.Tensor, random: torch.Generator, share: float) -> torch.Tensor:
     if not name.startswith(_HEAD) or weights.dim() < 2:
         return weights
     noise = torch.randn(weights.shape, generator=random) * weights.float().std()
-    return weights.float() + NOISE * noise
+    return weights.float() + share * noise
 
 
 def coarser(name: str, weights: torch.Tensor, random: torch.Generator) -> torch.Tensor:

@@ -30,7 +30,7 @@ from pipelines.releases.registry import registered_encoders
 from pipelines.settings import PROJECT_ROOT, Settings
 from pipelines.tables.aggregates import EMBEDDINGS
 from tests.comparison.drawn_home import publish
-from tests.comparison.encoder_variants import noisy_head, variant
+from tests.comparison.encoder_variants import variant, very_noisy_head
 
 BUNDLED = "bundled:compact-clip"
 
@@ -42,7 +42,7 @@ def embed(settings: Settings, spec: EncoderSpec, vectors: dict[str, bytes]) -> N
 
 
 def test_a_comparison_is_a_page_and_runs_in_mlflow(settings: Settings, encoding: Encoding, tmp_path: Path) -> None:
-    noisy = variant(tmp_path, noisy_head, 1)
+    noisy = variant(tmp_path, very_noisy_head, 1)
     page = tmp_path / "made" / "page.html"
     found, logged = publish_comparison(
         settings, BUNDLED, noisy, page, margin=0.01, core_hour_price=0.05, encoding=encoding
@@ -74,20 +74,20 @@ def test_a_comparison_is_a_page_and_runs_in_mlflow(settings: Settings, encoding:
     assert all(run.data.metrics["pace/image per second low"] > 0 for run in children)
     assert all(run.data.metrics["cost/per million image"] > 0 for run in children)
     aliases = {encoder.name: encoder.aliases for encoder in registered_encoders(settings)}
-    assert aliases["noisy-head-1"] == ("challenger",)
+    assert aliases["very-noisy-head-1"] == ("challenger",)
     _check_names(settings, noisy, Path(noisy.removeprefix("open-clip:")))
 
 
 def _check_names(settings: Settings, noisy: str, folder: Path) -> None:
     """A registered encoder keeps its version and is found by alias; a changed file is refused or the next version."""
     assert candidate(noisy, settings).version == "1"
-    assert candidate("models:/noisy-head-1@challenger", settings) == candidate(noisy, settings)
-    with pytest.raises(SettingsError, match="no registered encoder models:/noisy-head-1/7; there: models:/"):
-        candidate("models:/noisy-head-1/7", settings)
+    assert candidate("models:/very-noisy-head-1@challenger", settings) == candidate(noisy, settings)
+    with pytest.raises(SettingsError, match="no registered encoder models:/very-noisy-head-1/7; there: models:/"):
+        candidate("models:/very-noisy-head-1/7", settings)
     with (folder / "open_clip_model.safetensors").open("ab") as file:
         file.write(b"\0")
     with pytest.raises(EncoderMismatchError, match="restore its files"):
-        candidate("models:/noisy-head-1/1", settings)
+        candidate("models:/very-noisy-head-1/1", settings)
     assert candidate(noisy, settings).version == "2"
 
 
