@@ -42,7 +42,7 @@ def list_encoders(as_json: AsJson = False, home: Home = None) -> None:
 def compare_encoders(
     first: Annotated[str, typer.Argument(help="URI as in the settings, or MLflow's: models:/compact-clip@champion.")],
     second: Annotated[str, typer.Argument(help="The encoder that might take its place.")],
-    on: Annotated[str | None, typer.Option("--on", help="The home to compare on. Default: MMFS_HOME.")] = None,
+    on: Annotated[str | None, typer.Option("--on", "--home", help="Home to compare on. Default: MMFS_HOME.")] = None,
     out: Annotated[Path, typer.Option(help="HTML page to write; its figures as JSON beside it.")] = Path(
         "comparison.html"
     ),
