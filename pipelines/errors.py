@@ -4,6 +4,7 @@ PipelineError
 ├── SettingsError            a setting that cannot be used
 ├── DropError                the drop as a whole cannot be read
 │   ├── DropNotFoundError    no such folder, or nothing in it that the contract names
+│   ├── UnreadableFileError  a file of it is damaged, or not of the format that its name says
 │   └── MissingColumnError   a table lacks a column that the contract requires
 ├── HomeError                the state folder cannot be used
 │   ├── HomeVersionError     written by a newer version
@@ -51,6 +52,10 @@ class DropError(PipelineError):
 
 class DropNotFoundError(DropError):
     """There is no drop at the given place."""
+
+
+class UnreadableFileError(DropError):
+    """A file of the drop is damaged, or not of the format that its name says."""
 
 
 class MissingColumnError(DropError):

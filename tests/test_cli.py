@@ -8,13 +8,17 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
 from pipelines import cli
 from pipelines.delta import TableStore
 from pipelines.governance.home import HOME_VERSION, MARKER
+from pipelines.run import new_run
 from pipelines.settings import load_settings
+from pipelines.sources.ingest import ingest
 from pipelines.tables.governance import DROPS
 from pipelines.tables.sources import BRONZE, EVENTS, QUARANTINE
 from tests.sources.shop_rows import AS_OF, GOOD, write_csv
@@ -63,7 +67,29 @@ def test_a_drop_that_cannot_be_read_leaves_no_home(fails: Mmfs, tmp_path: Path, 
     assert "found: sales.csv" in fails("run", drop, "--home", home)
     write_csv(drop / "events.csv", [{k: v for k, v in GOOD["events"].items() if k != "event_timestamp"}])
     assert "table 'events' has no column 'event_timestamp'" in fails("run", drop, "--home", home)
+    (drop / "events.csv").unlink()
+    (drop / "events.parquet").write_bytes(bytes(range(256)) * 8)
+    assert "file events.parquet of the drop cannot be read" in fails("run", drop, "--home", home)
+    (drop / "events.parquet").unlink()
+    (drop / "events.jsonl").write_text('{"event_id": \n')
+    assert "no line of events.jsonl is a JSON object" in fails("run", drop, "--home", home)
     assert not home.exists()
+
+
+def test_damage_that_shows_late_is_said_in_one_line(fails: Mmfs, tmp_path: Path, spark: SparkSession) -> None:
+    home, drop = tmp_path / "home", tmp_path / "drop"
+    file = drop / "events" / "part 1.parquet"
+    file.parent.mkdir(parents=True)
+    rows = [GOOD["events"] | {"event_id": f"e{i}", "query": f"{i:x}" * 40} for i in range(5_000)]
+    pq.write_table(pa.Table.from_pylist(rows), file)
+    whole = file.read_bytes()
+    # The footer, from which Spark knows the columns, is whole.
+    file.write_bytes(whole[:8] + bytes(len(whole) // 2) + whole[8 + len(whole) // 2 :])
+    assert "file events/part 1.parquet of the drop cannot be read" in fails("ingest", drop, "--home", home, *AT)
+    file.write_bytes(whole)
+    store = TableStore(spark, load_settings(home=str(home)))
+    ingest(store, new_run(store.settings, AS_OF), str(drop))
+    assert store.read(EVENTS).count() == len(rows)
 
 
 def test_an_unknown_encoder_is_refused_before_anything_is_made(

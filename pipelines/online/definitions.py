@@ -93,6 +93,8 @@ class Definitions:
             return plans[name]
         if not self._services:
             raise HomeEmptyError("no feature services are registered; run: mmfs apply")
+        if name in self._rankings:
+            raise UnknownServiceError(f"service '{name}' answers for a user and products: ask /get-ranking-features")
         use, _, release = name.rpartition("_")
         if use in plans:
             self.require_live(release)

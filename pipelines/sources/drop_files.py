@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
 
-from pipelines.errors import DropNotFoundError
+from pipelines.errors import DropNotFoundError, UnreadableFileError
 from pipelines.sources.contract import SOURCES
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 _FORMATS = {"csv": "csv", "jsonl": "json", "ndjson": "json", "json": "json", "parquet": "parquet"}
+# How Spark says that a data file is damaged or of another format, wherever in a job it met it.
+_UNREADABLE = re.compile(r"\[FAILED_READ_FILE\.\w+\] Encountered error while reading file (.+?)\.\s")
 _FILE = re.compile(r"^(?P<stem>.+?)\.(?P<ending>csv|jsonl|ndjson|json|parquet)(\.(gz|bz2|zst|lz4|snappy))?$")
 
 
@@ -81,6 +87,8 @@ def open_drop(spark: SparkSession, path: str) -> Drop:
         tables = tuple(t for e in entries for t in _tables_of(spark, e))
     except Py4JJavaError as error:
         reason = str(error.java_exception.getMessage()).splitlines()[0]
+        if "ClassNotFoundException" in reason:
+            reason += ". Put the file system's connector on Spark's class path (for s3a: hadoop-aws)"
         raise DropNotFoundError(f"the drop at {path} cannot be read: {reason}") from error
     if not tables:
         raise DropNotFoundError(
@@ -90,6 +98,22 @@ def open_drop(spark: SparkSession, path: str) -> Drop:
     taken = {e.name for e in entries for t in tables if t.paths[0].startswith(e.path)}
     ignored = (e.name for e in entries if e.name not in taken and not (e.is_folder and e.name == "media"))
     return Drop(location, tables, tuple(sorted(ignored)))
+
+
+@contextmanager
+def readable(drop: Drop) -> Iterator[None]:
+    """Work that reads a drop's files; one that cannot be read becomes UnreadableFileError."""
+    try:
+        yield
+    except (Py4JJavaError, PySparkException) as error:
+        found = _UNREADABLE.search(str(error))
+        file = unquote(found[1]) if found else ""
+        if not file or drop.location not in file:
+            raise
+        raise UnreadableFileError(
+            f"file {drop.relative(_plain(file))} of the drop cannot be read: it is damaged, or not of the format "
+            "that its name says. Bring it anew or take it out, then run the drop again."
+        ) from error
 
 
 def _no_drop(path: str) -> DropNotFoundError:

@@ -17,7 +17,7 @@ from pipelines.sources import figures
 from pipelines.sources.bronze import append_bronze
 from pipelines.sources.contract import SOURCES
 from pipelines.sources.deduplication import KEPT
-from pipelines.sources.drop_files import Drop, open_drop
+from pipelines.sources.drop_files import Drop, open_drop, readable
 from pipelines.sources.fingerprint import drop_id
 from pipelines.sources.media import hashed_media, named_media
 from pipelines.sources.product_contents import product_contents
@@ -48,7 +48,8 @@ def ingest(store: TableStore, run: Run, drop: str, *, history: bool = False) -> 
     """Take a drop in. `history`: its rows count as known at their own time; the first drop of a home always is one.
 
     The same drop again changes nothing. Cut off at any point, the next call with the drop carries on.
-    Raises DropNotFoundError or MissingColumnError before anything is written.
+    Raises DropNotFoundError or MissingColumnError before anything is written, UnreadableFileError also where damage
+    shows only when a table is read.
     """
     with timed_step("ingest") as report:
         opened = open_drop(store.spark, drop)
@@ -59,13 +60,15 @@ def ingest(store: TableStore, run: Run, drop: str, *, history: bool = False) -> 
             return report
         intake = Intake(identity, run.as_of, history or not taken)
         present = [s for s in SOURCES if opened.of(s)]
-        sources = [read_source(store.spark, opened, s) for s in sorted(present, key=_ORDER.index)]
+        with readable(opened):
+            sources = [read_source(store.spark, opened, s) for s in sorted(present, key=_ORDER.index)]
         # Only now: a drop that cannot be read leaves no trace of a home.
         open_home(store.settings, create=True)
         report.add(None, "drops", 1, identity)
         for name in opened.ignored:
             report.add(name, "not_a_table", 1)
-        _take_in(store, opened, sources, intake, report)
+        with readable(opened):
+            _take_in(store, opened, sources, intake, report)
         _record_drop(store, opened, intake)
     return report
 

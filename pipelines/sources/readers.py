@@ -11,7 +11,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
-from pipelines.errors import MissingColumnError
+from pipelines.errors import MissingColumnError, UnreadableFileError
 from pipelines.sources.canonical_text import canonical_text, valid_text
 from pipelines.sources.contract import REQUIRED
 from pipelines.sources.drop_files import Drop, TableFiles, file_system
@@ -36,7 +36,8 @@ class SourceRows:
 def read_source(spark: SparkSession, drop: Drop, source: str) -> SourceRows:
     """All files of a source table in the drop, as one frame of text.
 
-    Raises MissingColumnError where a required column is in none of the rows of a file's format.
+    Raises MissingColumnError where a required column is in none of the rows of a file's format, UnreadableFileError
+    where JSON Lines hold no object at all.
     """
     frames = [_READERS[files.format](spark, files) for files in drop.of(source)]
     rows = reduce(DataFrame.unionByName, frames)
@@ -89,7 +90,11 @@ def _read_json(spark: SparkSession, files: TableFiles) -> DataFrame:
         F.col("_metadata.file_path").alias("source_file"), valid_text(F.col("value")).alias("line")
     )
     rows = lines.where(F.trim("line") != "").withColumn("fields", F.from_json("line", "map<string,string>"))
-    _require(files.source, _json_columns(rows, files.source))
+    columns = _json_columns(rows, files.source)
+    if not columns:
+        names = ", ".join(path.rsplit("/", 1)[-1] for path in files.paths)
+        raise UnreadableFileError(f"no line of {names} is a JSON object. Write one a row, or leave the table out.")
+    _require(files.source, columns)
     values = {name: F.try_element_at("fields", F.lit(name)) for name in SOURCE_COLUMNS[files.source]}
     unknown = F.map_filter("fields", lambda k, _: ~k.isin(*SOURCE_COLUMNS[files.source]))
     corrupt = F.when(F.col("fields").isNull(), F.col("line"))

@@ -85,7 +85,7 @@ def _read(path: Path) -> pa.Table:
             return pq.read_table(path, partitioning=None)
         return pa_csv.read_csv(path, convert_options=pa_csv.ConvertOptions(column_types=_AS_TEXT))
     except pa.ArrowInvalid as error:
-        reason = str(error).splitlines()[0]
+        reason = str(error).splitlines()[0].rstrip(".")
         raise EntityFrameError(f"entity file {path} cannot be read: {reason}. Write it anew") from error
 
 
