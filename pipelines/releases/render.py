@@ -54,7 +54,7 @@ def _details(name: str, usage: Usage, metrics: dict[str, float]) -> Text | None:
     if usage.views:
         lines.append("views: " + ", ".join(usage.views))
     if usage.services:
-        lines.append("services: " + ", ".join(usage.services))
+        lines.append("services that read them: " + ", ".join(usage.services))
     if usage.consumers:
         lines.append("consumers: " + ", ".join(f"{c.uri} ({c.service}, {c.release})" for c in usage.consumers))
     if metrics:
