@@ -62,12 +62,11 @@ def ingest(store: TableStore, run: Run, drop: str, *, history: bool = False) -> 
         present = [s for s in SOURCES if opened.of(s)]
         with readable(opened):
             sources = [read_source(store.spark, opened, s) for s in sorted(present, key=_ORDER.index)]
-        # Only now: a drop that cannot be read leaves no trace of a home.
-        open_home(store.settings, create=True)
-        report.add(None, "drops", 1, identity)
-        for name in opened.ignored:
-            report.add(name, "not_a_table", 1)
-        with readable(opened):
+            # Only now: a drop that cannot be read leaves no trace of a home.
+            open_home(store.settings, create=True)
+            report.add(None, "drops", 1, identity)
+            for name in opened.ignored:
+                report.add(name, "not_a_table", 1)
             _take_in(store, opened, sources, intake, report)
         _record_drop(store, opened, intake)
     return report
