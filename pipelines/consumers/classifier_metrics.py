@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipelines.evaluation.estimates import Estimate
+from pipelines.features.kernel import run_starts
 
 RESAMPLES = 500
 LIFT_SHARE = 0.1
@@ -75,8 +76,7 @@ def _estimate(value: Callable[[Floats], Floats], users: npt.ArrayLike) -> Estima
 def _by_score(labels: Floats, scores: Floats, weights: Floats) -> tuple[Floats, Floats]:
     """Weight of positives and of negatives at each distinct score, ascending: (resamples, distinct scores)."""
     order = np.argsort(scores, kind="stable")
-    ascending = scores[order]
-    starts = np.flatnonzero(np.append(True, ascending[1:] != ascending[:-1]))
+    starts = np.flatnonzero(run_starts(scores[order]))
     ordered, positive = weights[:, order], labels[order] > 0
     return (
         np.add.reduceat(ordered * positive, starts, axis=1),

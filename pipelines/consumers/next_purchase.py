@@ -110,7 +110,8 @@ def _scene(bench: Workbench, occasion: Occasion, versions: Versions, users: Pull
 def _try(bench: Workbench, lessons: Sequence[Lesson], test: _Scene) -> tuple[Tried, Tried]:
     """Of all products, and of those on which their user had not acted."""
     making = RankingFeatures(test.catalogue)
-    with_all, plain = (Ranker(width).fit(Lesson.together(lessons)) for width in (len(making.names), making.plain))
+    lesson = Lesson.together(lessons)
+    with_all, plain = Ranker(len(making.names)).fit(lesson), Ranker(making.plain).fit(lesson)
     names, catalogue = test.occasion.users, test.catalogue
     popular = popularity(catalogue)
     scores = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -125,21 +126,35 @@ class RankingFeatures:
         return {"price_above": above, "price_off": np.abs(above)}
 
     def _multimodal(self, users: UserSide, weights: Floats32) -> Iterator[tuple[str, Floats32]]:
-        products = self.catalogue.vectors
-        centres = {name: mean_of(v) for name, v in products.items() if v is not None}
-        units = {name: centred(v, centres[name]) for name, v in products.items() if v is not None}
+        centres, units = self._centres, self._units
         for pair in PAIRS:
             vectors = users.vectors[pair.name]
             if vectors is not None and pair.product in units and pair.centre in centres:
                 yield pair.name, standardised(centred(vectors, centres[pair.centre]) @ units[pair.product].T)
-        for name, kind in (("image", "image_vector"), ("text", "text_vector")):
-            if kind in units:
-                alike = np.nan_to_num(units[kind] @ units[kind].T, nan=-1.0)
-                yield f"like_last_{name}", _nearest(alike, users.seen[:, :_NEAREST_OF])
-                yield f"like_newest_{name}", _nearest(alike, users.seen[:, :1])
-                yield f"like_history_{name}", _near_history(alike, weights)
-                if kind == "image_vector":
-                    yield "like_medoids", _nearest(alike, users.medoids)
+        for name, alike in self._alike.items():
+            yield f"like_last_{name}", _nearest(alike, users.seen[:, :_NEAREST_OF])
+            yield f"like_newest_{name}", _nearest(alike, users.seen[:, :1])
+            yield f"like_history_{name}", _near_history(alike, weights)
+        if "image" in self._alike:
+            yield "like_medoids", _nearest(self._alike["image"], users.medoids)
+
+    # Of products alone, and the same for all users.
+
+    @cached_property
+    def _centres(self) -> dict[str, Floats32]:
+        return {name: mean_of(v) for name, v in self.catalogue.vectors.items() if v is not None}
+
+    @cached_property
+    def _units(self) -> dict[str, Floats32]:
+        vectors = self.catalogue.vectors
+        return {name: centred(v, self._centres[name]) for name, v in vectors.items() if v is not None}
+
+    @cached_property
+    def _alike(self) -> dict[str, Floats32]:
+        """Likeness of products to each other: (products, products), -1 where a vector is missing."""
+        of = {"image": "image_vector", "text": "text_vector"}
+        units = {name: self._units[kind] for name, kind in of.items() if kind in self._units}
+        return {name: np.nan_to_num(v @ v.T, nan=-1.0) for name, v in units.items()}
 
 
 def _nearest(alike: Floats32, places: Ints) -> Floats32:

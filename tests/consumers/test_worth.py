@@ -21,10 +21,9 @@ def measured(*figures: Figure) -> Measured:
 
 
 def text(truth: Evaluation, ranked: Evaluation) -> str:
-    console = Console(width=200, file=StringIO())
-    console.print(worth_table(truth, ranked))
-    assert isinstance(console.file, StringIO)
-    return console.file.getvalue()
+    shown = StringIO()
+    Console(width=200, file=shown).print(worth_table(truth, ranked))
+    return shown.getvalue()
 
 
 def test_taste_and_ranking_for_new_and_warm_users() -> None:
