@@ -15,7 +15,7 @@ from pipelines.tables.schema import Table
 
 if TYPE_CHECKING:
     from py4j.java_gateway import JavaObject
-    from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
+    from pyspark.sql import Column, DataFrame, DataFrameWriter, SparkSession
 
 
 class TableStore:
@@ -91,6 +91,18 @@ class TableStore:
             .merge(self.conform(rows, table).alias("s"), f"({pruning}) AND {condition}" if pruning else condition)
         )
         merge.whenMatchedUpdateAll().whenNotMatchedInsertAll().execute()
+
+    def delete_where(self, table: Table, condition: Column) -> None:
+        """Delete rows; nothing happens where the table does not exist yet."""
+        if self.exists(table):
+            DeltaTable.forPath(self.spark, self.location(table)).delete(condition)
+
+    def delete_of(self, table: Table, gone: DataFrame, column: str) -> None:
+        """Delete the rows whose `column` is among the distinct values of `gone`'s only column."""
+        if self.exists(table):
+            target = DeltaTable.forPath(self.spark, self.location(table)).alias("t")
+            [name] = gone.columns
+            target.merge(gone.alias("s"), f"t.`{column}` = s.`{name}`").whenMatchedDelete().execute()
 
     def _commits(self, table: Table) -> Iterator[int]:
         """The versions in the log, in no particular order."""

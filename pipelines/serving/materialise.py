@@ -9,6 +9,7 @@ from feast import FeatureStore, FeatureView
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from pipelines.answers.take_in import take_in_answers
 from pipelines.delta import TableStore
 from pipelines.frames import frame_of
 from pipelines.governance.runs import Run, StepReport, timed_step
@@ -57,6 +58,9 @@ def materialise(store: TableStore, run: Run) -> StepReport:
         views = feast.list_batch_feature_views()
         progress = read_progress(store, feast)
         erased = delete_erased(store, feast, progress.get(TOMBSTONES.name), run, report)
+        if erased:
+            # What servers logged of them goes at once, too.
+            take_in_answers(store, run)
         profile_views = [v for v in views if v.name != USER_CONSENT.name]
         works = [w for v in profile_views if (w := _work(store, v, progress.get(v.name), run))]
         report.add(USER_CONSENT.name, "consent_changes", update_user_consent(store, run, _subjects(store, works)))

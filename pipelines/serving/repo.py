@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 import yaml
-from feast import FeatureStore, RepoConfig
+from feast import FeatureStore, FeatureView, RepoConfig
 from feast.errors import FeatureServiceNotFoundException
 from feast.feature_service import FeatureService
 
@@ -95,6 +95,12 @@ def declarations(settings: Settings, releases: Sequence[Release], default: Relea
     views = _definitions("views").feature_views(releases, settings.under_home())
     services = _definitions("services").feature_services(releases, default, views)
     return [*entities, *views.values(), *services.values()]
+
+
+def declared_views(settings: Settings, release: Release) -> dict[str, FeatureView]:
+    """The feature views of a release by name, as declared in feature_repo/, whether it is live or not."""
+    views: dict[str, FeatureView] = _definitions("views").feature_views([release], settings.under_home())
+    return views
 
 
 def apply(settings: Settings, run: Run, releases: Sequence[Release] | None = None) -> StepReport:

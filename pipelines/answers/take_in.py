@@ -1,0 +1,35 @@
+"""From the servers' files into the table `answers`; and who or what must be forgotten leaves it."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import timedelta
+
+from pyspark.sql import functions as F
+
+from pipelines.answers.files import AnswerFiles
+from pipelines.delta import TableStore
+from pipelines.governance.runs import Run
+from pipelines.identity.tombstones import without_erased
+from pipelines.tables.governance import ANSWERS
+from pipelines.tables.sources import TOMBSTONES
+
+
+def take_in_answers(store: TableStore, run: Run) -> int:
+    """Move what servers logged into the table, without the erased, whose earlier rows go; returns the files moved.
+
+    Rows older than `answer_days` go as well. A cut-off call is made good by the next: a file is deleted when the
+    table has it, and is not taken in twice.
+    """
+    files = AnswerFiles(run.settings)
+    names = files.names()
+    known = {row.log_file for row in store.read(ANSWERS).select("log_file").distinct().collect()} if names else set()
+    if fresh := [name for name in names if name not in known]:
+        rows = store.spark.read.schema(ANSWERS.ddl).parquet(*(f"{files.location}/{name}" for name in fresh))
+        transaction = hashlib.sha256("\n".join(fresh).encode()).hexdigest()
+        store.append_once(without_erased(rows, store.read(TOMBSTONES)), ANSWERS, transaction)
+    files.delete(names)
+    if store.version(TOMBSTONES) is not None:
+        store.delete_of(ANSWERS, store.read(TOMBSTONES).select("subject_id").distinct(), "subject_id")
+    store.delete_where(ANSWERS, F.col("asked_at") < F.lit(run.as_of - timedelta(days=run.settings.answer_days)))
+    return len(fresh)
