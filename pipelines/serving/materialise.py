@@ -19,6 +19,7 @@ from pipelines.serving.consent_view import latest_consent, update_user_consent
 from pipelines.serving.delta_source import DeltaSource
 from pipelines.serving.erasure import delete_erased
 from pipelines.serving.progress import (
+    Filling,
     Progress,
     partition_rows,
     read_progress,
@@ -56,6 +57,7 @@ def materialise(store: TableStore, run: Run) -> StepReport:
     with timed_step("materialise") as report:
         feast = feature_store(run.settings, offline=False)
         views = feast.list_batch_feature_views()
+        filling = Filling(feast)
         progress = read_progress(store, feast)
         erased = delete_erased(store, feast, progress.get(TOMBSTONES.name), run, report)
         if erased:
@@ -71,7 +73,7 @@ def materialise(store: TableStore, run: Run) -> StepReport:
             works = [consent, *_with_consent_changes(store, works, profile_views, progress, consent, run)]
         done = [*erased, *(_take_in(store, feast, work, consent, run, report) for work in works)]
         if done:
-            write_progress(store, feast, done)
+            write_progress(store, feast, done, filling)
     return report
 
 
