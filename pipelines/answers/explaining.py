@@ -6,7 +6,7 @@ online later. A row is explained only where all its values of the view are those
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
@@ -19,9 +19,10 @@ from feast import FeatureStore
 from pipelines.answers.comparing import Mask, differing
 from pipelines.answers.offline import OfflineFeatures, State
 from pipelines.answers.online_states import Ints, OnlineStates
+from pipelines.answers.rows import SIMILARITY
 from pipelines.delta import TableStore
 from pipelines.errors import TableError
-from pipelines.ranking.similarities import PRODUCT_TABLE
+from pipelines.ranking.similarities import INTERESTS, PRODUCT_TABLE
 
 LATER = "online later than known"
 UNDER_WAY = "being written"
@@ -75,26 +76,39 @@ class Explanations:
     def of_similarities(
         self, asked: Asked, views: Sequence[str], online: Mapping[str, pa.Array], differs: Mask
     ) -> Reasons:
-        """The same of similarities, which are made of rows of all `views`."""
+        """The same of similarities, which are made of rows of all `views`.
+
+        Products' vectors are read one by one and kept for a while: near the end of their materialisation those of
+        some products are new and those of others not. Which, nobody can tell, so a row is explained then by what its
+        product alone decides: the cosines with the user's interests.
+        """
         reasons = np.full(len(differs), None, object)
+        own = {f"{SIMILARITY}__{interest.name}" for interest in INTERESTS}
+        decided = {name: column for name, column in online.items() if name in own}
+        [vectors] = [view for view in views if view.startswith(PRODUCT_TABLE)]
+        before, after = (self._states.places(vectors, asked.moments + shift) for shift in (-self._kept, self._kept))
 
         def known(rows: pa.Table, states: tuple[State, ...]) -> pa.Table:
             return asked.offline.similarities(rows, views, states)
 
-        for reason, later, kept in ((LATER, 0, 0), (KEPT, 0, self._kept), (UNDER_WAY, 1, 0)):
-            by_view = []
-            for view in views:
-                of_products = view.startswith(PRODUCT_TABLE)
-                moments = asked.moments - (kept if of_products else 0)
-                last = self._states.places(view, moments)
-                # A view that is not written again stays as it is.
-                by_view.append(np.maximum(last, self._states.places(view, moments, later)))
-            states = [
-                tuple(map(self._states.state, views, row)) if min(row) >= 0 else None
-                for row in zip(*(places.tolist() for places in by_view), strict=True)
-            ]
-            self._explain(reasons, reason, asked, online, differs, states, known)
+        for some, among in ((online, differs), (decided, differs & (before != after))):
+            for reason, places in self._places(asked, views, vectors):
+                states = [
+                    tuple(map(self._states.state, views, row)) if min(row) >= 0 else None
+                    for row in zip(*(of_view.tolist() for of_view in places), strict=True)
+                ]
+                self._explain(reasons, reason, asked, some, among, states, known)
         return reasons
+
+    def _places(self, asked: Asked, views: Sequence[str], vectors: str) -> Iterator[tuple[str, list[Ints]]]:
+        """By reason the numbers of the views' states: the last ones, one that is kept, one that is being written."""
+        last = [self._states.places(view, asked.moments) for view in views]
+        yield LATER, last
+        kept = self._states.places(vectors, asked.moments - self._kept)
+        yield KEPT, [kept if view == vectors else places for view, places in zip(views, last, strict=True)]
+        for n, view in enumerate(views):
+            coming = self._states.places(view, asked.moments, later=1)
+            yield UNDER_WAY, [coming if i == n else places for i, places in enumerate(last)]
 
     def _explain(
         self,
