@@ -18,7 +18,7 @@ from feast import FeatureStore
 
 from pipelines.answers.comparing import Mask, differing
 from pipelines.answers.offline import OfflineFeatures, State
-from pipelines.answers.online_states import Ints, OnlineStates
+from pipelines.answers.online_states import NEVER, Ints, OnlineStates
 from pipelines.answers.rows import SIMILARITY
 from pipelines.delta import TableStore
 from pipelines.errors import TableError
@@ -64,7 +64,7 @@ class Explanations:
 
         for reason, later in ((LATER, 0), (UNDER_WAY, 1)):
             places = self._states.places(view, asked.moments, later)
-            states = [self._states.state(view, p) if p >= 0 else None for p in places.tolist()]
+            states = [self._states.state(view, p) if p != NEVER else None for p in places.tolist()]
             self._explain(reasons, reason, asked, online, differs, states, known)
         open_ = np.flatnonzero(differs & (reasons == None) & _nothing(online))  # noqa: E711
         if len(open_) and asked.offline.join_key(view) == "user_id":
@@ -94,7 +94,7 @@ class Explanations:
         for some, among in ((online, differs), (decided, differs & (before != after))):
             for reason, places in self._places(asked, views, vectors):
                 states = [
-                    tuple(map(self._states.state, views, row)) if min(row) >= 0 else None
+                    tuple(map(self._states.state, views, row)) if NEVER not in row else None
                     for row in zip(*(of_view.tolist() for of_view in places), strict=True)
                 ]
                 self._explain(reasons, reason, asked, some, among, states, known)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 
 import numpy as np
 import numpy.typing as npt
@@ -13,11 +14,15 @@ from pyspark.sql import functions as F
 from pipelines.answers.offline import State
 from pipelines.delta import TableStore
 from pipelines.frames import frame_of
+from pipelines.point_in_time.history_plan import NO_TABLE
 from pipelines.serving.progress import online_store_id
 from pipelines.tables.features import USER_CONSENT
 from pipelines.tables.governance import MATERIALISED
 
 Ints = npt.NDArray[np.int64]
+# Places of states: before the first materialisation, and of one that never came.
+_BEFORE, NEVER = -1, -2
+_NOTHING = State(NO_TABLE, datetime(1970, 1, 1, tzinfo=UTC))
 _TIME = pa.timestamp("us", tz="UTC")
 
 
@@ -39,13 +44,13 @@ class OnlineStates:
             self._states.setdefault(row["view"], []).append(State(row["table_version"], row["as_of"]))
 
     def places(self, view: str, moments: Ints, later: int = 0) -> Ints:
-        """The number of each moment's state: that of the last end before it, or so many ends later; -1 for none."""
+        """The number of each moment's state: that of the last end before it, or so many ends later (else NEVER)."""
         ends = self._ends.get(view, [])
         places = np.searchsorted(np.array(ends, np.int64), moments, side="right") - 1 + later
-        return np.where((places >= 0) & (places < len(ends)), places, -1).astype(np.int64)
+        return np.where(places < len(ends), places, NEVER).astype(np.int64)
 
     def state(self, view: str, place: int) -> State:
-        return self._states[view][place]
+        return _NOTHING if place == _BEFORE else self._states[view][place]
 
     def consent_was_under_way(self, view: str, subjects: Sequence[str | None], moments: Ints) -> npt.NDArray[np.bool_]:
         """Whether each subject's consent had changed when asked, and the view was not written since, bool (n,)."""
