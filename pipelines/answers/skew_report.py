@@ -81,8 +81,8 @@ class SkewReport:
             step.add(None, "rows_passed_over", rows, reason)
         step.add(None, "values_compared", self.compared)
         for (release, name), skew in self.features.items():
-            for reason, count in skew.differing.items():
-                step.add(f"{release}:{name}", "values_differing", count, reason or "unexplained")
+            for why, count in skew.differing.items():
+                step.add(f"{release}:{name}", "values_differing", count, why or "unexplained")
 
     def write_metrics(self, path: Path) -> None:
         """For node_exporter's textfile collector; the file appears whole."""

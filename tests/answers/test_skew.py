@@ -74,8 +74,8 @@ class AnsweringShop:
         self.online.write("product_activity", "p1", DAY, price=9.5)
         self.online.keeper.set_mark("filled")
         record = {"online_store": online_store_id(self.online.feast), "rows_ahead": False, "table_version": 0}
-        views = (ACTIVITY, PICTURES, RECENT, VECTORS, "product_activity")
-        home.write(MATERIALISED, *({"view": view, "as_of": DAY + ONE_DAY, **record} for view in views))
+        written = (ACTIVITY, PICTURES, RECENT, VECTORS, "product_activity")
+        home.write(MATERIALISED, *({"view": view, "as_of": DAY + ONE_DAY, **record} for view in written))
         self.reader = OnlineReader(home.settings)
         self._ranker = Ranker(self.reader)
 

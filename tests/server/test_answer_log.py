@@ -77,14 +77,14 @@ def test_a_ranking_question_is_a_user_and_candidates(served: Served, settings: S
     until(lambda: bool(logged(settings)))
     rows = logged(settings)
     assert [(row["place"], row["product_id"]) for row in rows] == [(USER_PLACE, None), (0, "p1"), (1, "nothing")]
-    user, first, other = rows
-    assert user["numbers"][VIEWS] == 3
+    person, first, other = rows
+    assert person["numbers"][VIEWS] == 3
     assert first["numbers"]["product_activity__price"] == 9.5
     assert first["numbers"]["similarity__picture_7d_cosine"] == pytest.approx(0.6)
     assert sum(first["vectors"]["similarity__last_products_histogram"] or [0]) == 0
     assert other["numbers"]["similarity__picture_7d_cosine"] is None
-    assert not user["vectors"]
-    assert {row["subject_id"] for row in rows} == {user["subject_id"]}
+    assert not person["vectors"]
+    assert {row["subject_id"] for row in rows} == {person["subject_id"]}
 
 
 def test_answers_about_products_concern_nobody(served: Served, settings: Settings, until: Until) -> None:
