@@ -149,9 +149,9 @@ def _compare(found: Similarities, taste: Taste, column: str, vectors: Vectors) -
 
 def unit(vectors: Vectors) -> Vectors:
     """Rows of unit length, (n, d); NaN where a row has no length."""
-    lengths = np.sqrt(np.einsum("nd,nd->n", vectors, vectors, dtype=np.float32))
-    scaled: Vectors = vectors / np.where(lengths > 0, lengths, np.float32(np.nan))[:, None]
-    return scaled
+    lengths: Vectors = np.sqrt(np.einsum("nd,nd->n", vectors, vectors, dtype=np.float32))
+    lengths[lengths == 0] = np.nan
+    return vectors / lengths[:, None]
 
 
 def _compare_medoids(found: Similarities, cosines: Vectors, weights: Vectors) -> None:
