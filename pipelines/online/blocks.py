@@ -164,15 +164,6 @@ class Block:
             found.append([v if status == IS_PRESENT else None for v, status in zip(listed, told, strict=True)])
         return found
 
-    def is_finite(self) -> bool:
-        """Whether no float of any wanted feature is NaN or infinite."""
-        columns = [self.floats()[1], *(self.column(name) for name in self.plan.features if self.is_vector(name))]
-        for column in columns:
-            some = column if isinstance(column, np.ndarray) else np.concatenate([v for v in column if v is not None])
-            if not np.isfinite(some).all():
-                return False
-        return True
-
     def _spans(self, slot: int) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:
         schema = self.plan.schema
         ends = self._bytes[:, schema.ends_at : schema.ends_at + 4 * len(schema.variable)].view(np.uint32)
