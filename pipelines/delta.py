@@ -93,16 +93,14 @@ class TableStore:
         merge.whenMatchedUpdateAll().whenNotMatchedInsertAll().execute()
 
     def delete_where(self, table: Table, condition: Column) -> None:
-        """Delete rows; nothing happens where the table does not exist yet."""
-        if self.exists(table):
-            DeltaTable.forPath(self.spark, self.location(table)).delete(condition)
+        """Delete rows of a table that exists."""
+        DeltaTable.forPath(self.spark, self.location(table)).delete(condition)
 
     def delete_of(self, table: Table, gone: DataFrame, column: str) -> None:
-        """Delete the rows whose `column` is among the distinct values of `gone`'s only column."""
-        if self.exists(table):
-            target = DeltaTable.forPath(self.spark, self.location(table)).alias("t")
-            [name] = gone.columns
-            target.merge(gone.alias("s"), f"t.`{column}` = s.`{name}`").whenMatchedDelete().execute()
+        """Delete the rows, of a table that exists, whose `column` is among the distinct values of `gone`'s only one."""
+        target = DeltaTable.forPath(self.spark, self.location(table)).alias("t")
+        [name] = gone.columns
+        target.merge(gone.alias("s"), f"t.`{column}` = s.`{name}`").whenMatchedDelete().execute()
 
     def _commits(self, table: Table) -> Iterator[int]:
         """The versions in the log, in no particular order."""

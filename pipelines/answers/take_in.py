@@ -29,7 +29,17 @@ def take_in_answers(store: TableStore, run: Run) -> int:
         transaction = hashlib.sha256("\n".join(fresh).encode()).hexdigest()
         store.append_once(without_erased(rows, store.read(TOMBSTONES)), ANSWERS, transaction)
     files.delete(names)
-    if store.version(TOMBSTONES) is not None:
-        store.delete_of(ANSWERS, store.read(TOMBSTONES).select("subject_id").distinct(), "subject_id")
-    store.delete_where(ANSWERS, F.col("asked_at") < F.lit(run.as_of - timedelta(days=run.settings.answer_days)))
+    _forget(store, run)
     return len(fresh)
+
+
+def _forget(store: TableStore, run: Run) -> None:
+    """Delete rows of the erased, and those that were kept long enough."""
+    answers = store.read(ANSWERS)
+    erased = store.read(TOMBSTONES).select("subject_id").distinct()
+    # Looking costs a part of what deleting nothing would.
+    if not answers.join(erased, "subject_id", "left_semi").isEmpty():
+        store.delete_of(ANSWERS, erased, "subject_id")
+    old = F.col("asked_at") < F.lit(run.as_of - timedelta(days=run.settings.answer_days))
+    if not answers.where(old).isEmpty():
+        store.delete_where(ANSWERS, old)

@@ -35,13 +35,13 @@ def crowd(settings: Settings, redis_server: RedisServer) -> OnlineHome:
     """Users who allow everything, each with an interest, and products with pictures."""
     home = OnlineHome(redis_settings(settings, redis_server))
     drawn = np.random.default_rng(8)
-    for user in USERS:
-        home.write("user_consent", user, purposes=["personalisation"])
-        home.write(ACTIVITY, user, views_7d=int(drawn.integers(100)))
-        home.write(PICTURES, user, mean_7d=drawn.normal(size=4).tolist(), medoid_product_ids=["p1", "p2"])
-    for product in PRODUCTS:
-        home.write(VECTORS, product, image_vector=drawn.normal(size=4).tolist())
-        home.write("product_activity", product, price=float(drawn.integers(100)))
+    people, products = len(USERS), len(PRODUCTS)
+    home.write_all("user_consent", USERS, purposes=[["personalisation"]] * people)
+    home.write_all(ACTIVITY, USERS, views_7d=drawn.integers(100, size=people).tolist())
+    tastes = drawn.normal(size=(people, 4)).tolist()
+    home.write_all(PICTURES, USERS, mean_7d=tastes, medoid_product_ids=[["p1", "p2"]] * people)
+    home.write_all(VECTORS, PRODUCTS, image_vector=drawn.normal(size=(products, 4)).tolist())
+    home.write_all("product_activity", PRODUCTS, price=drawn.random(products).tolist())
     home.keeper.set_mark("filled")
     return home
 
