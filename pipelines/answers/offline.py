@@ -68,7 +68,7 @@ class OfflineFeatures:
 
     def similarities(self, rows: pa.Table, views: Sequence[str], states: Sequence[State] | None = None) -> pa.Table:
         """Columns `similarity__<name>` of subjects and products, as known at each row's moment or in states by view."""
-        given = states or [None] * len(views)
+        given: Sequence[State | None] = states or [None] * len(views)
         histories = [
             self._history(view, compared(self._parts[view].table), state)
             for view, state in zip(views, given, strict=True)

@@ -9,6 +9,7 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, seed
 from hypothesis import settings as budget
 from schemathesis import Case, GenerationMode
+from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import ignored_auth, positive_data_acceptance
 
 from tests.server.conftest import KEY, Served
@@ -26,6 +27,7 @@ def _tried(served: Served, examples: int) -> dict[str, int]:
     )
     answers: dict[str, int] = {}
     for found in document.get_all_operations():
+        assert isinstance(found, Ok), found
         operation = found.ok()
         for mode in _MODES:
 
