@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator
 
 import pytest
+from sqlalchemy import Engine
 
 from pipelines.errors import RegistryUnreadableError
 from pipelines.online.reader import OnlineReader
@@ -23,6 +25,10 @@ def postgres() -> Iterator[PostgresServer]:
     server = PostgresServer()
     server.start()
     yield server
+    # Feast never closes the connections of its registries.
+    for engine in [found for found in gc.get_objects() if isinstance(found, Engine)]:
+        if engine.url.port == server.port:
+            engine.dispose()
     server.remove()
 
 
@@ -40,6 +46,8 @@ def test_definitions_in_postgres(
     server = serve(home.settings)
     until(lambda: server.ask_ann().status == 200)
     home.release([tiny_release("r1", "1"), tiny_release("r2", "2")], "r2")
+    # Reading definitions anew may take longer than a question may.
+    until(lambda: server.ask_ann(release="r2").status == 200)
     assert server.ask_ann().json["metadata"]["release"] == "r2"
     postgres.stop()
     with pytest.raises(RegistryUnreadableError):
@@ -50,5 +58,6 @@ def test_definitions_in_postgres(
         OnlineReader(home.settings)
     postgres.start()
     home.release([tiny_release("r1", "1")], "r1")
+    until(lambda: server.ask_ann().status == 200)
     assert server.ask_ann().json["metadata"]["release"] == "r1"
     assert server.ask_ann(release="r2").code == "release_not_live"
