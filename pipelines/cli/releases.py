@@ -16,7 +16,9 @@ from pipelines.releases.compare import DEFAULT_MARGIN
 from pipelines.settings import load_settings
 
 encoders = typer.Typer(help="Encoder versions: list them, compare two.", no_args_is_help=True)
-releases = typer.Typer(help="Releases: list those that are live.", no_args_is_help=True)
+releases = typer.Typer(
+    help="Releases: list those that are live, promote encoders, roll back, retire.", no_args_is_help=True
+)
 app.add_typer(encoders, name="encoders")
 app.add_typer(releases, name="releases")
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable.")]
