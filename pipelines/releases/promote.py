@@ -38,7 +38,7 @@ from pipelines.releases.pin import (
 from pipelines.releases.registry import identity, register_encoder
 from pipelines.releases.removal import remove_rows
 from pipelines.releases.switch import follow_pin
-from pipelines.releases.versions import own_histories
+from pipelines.releases.versions import own_encoders, own_histories
 from pipelines.run import new_run, table_store
 from pipelines.serving.materialise import materialise, standing_time
 from pipelines.serving.repo import apply, feature_store
@@ -158,10 +158,10 @@ def _prepare(store: TableStore, journal: Journal, candidate: Release, announce: 
     settings, live = store.settings, live_releases(store.settings)
     standing = any_release(settings, journal.previous)
     run = _run_at(store)
-    _require_unchanged(candidate)
+    _require_unchanged(candidate, live)
     announce("encoding what is new")
     encode(store, run, candidate)
-    _require_unchanged(candidate)
+    _require_unchanged(candidate, live)
     histories = [table for table, _ in own_histories(candidate, live) if store.exists(table)]
     for table in histories:
         # What an earlier attempt wrote may have been overtaken by a run.
@@ -186,9 +186,10 @@ def _run_at(store: TableStore) -> Run:
     return new_run(store.settings, at or datetime.now(UTC))
 
 
-def _require_unchanged(candidate: Release) -> None:
-    """Raises EncoderMismatchError where the files of an encoder are not those that were registered."""
-    for spec in candidate.encoders.values():
+def _require_unchanged(candidate: Release, live: Sequence[Release]) -> None:
+    """Raises EncoderMismatchError where the files of a new encoder are not those that were registered."""
+    new = own_encoders(candidate, live)
+    for spec in (spec for spec in candidate.encoders.values() if (spec.name, spec.version) in new):
         try:
             now = resolve(spec.uri, name=spec.name, version=spec.version, dimensions=spec.dimensions)
         except EncoderError as error:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pyspark.sql import functions as F
-
 from pipelines.delta import TableStore
 from pipelines.point_in_time.delta_log import open_filesystem, read_snapshot
 from pipelines.releases.backfill import version_predicate
@@ -48,12 +46,3 @@ def _remove(store: TableStore, table: Table, version: Version) -> int:
     for file in files:
         system.delete_file(file.path)
     return sum(file.size for file in files)
-
-
-def has_rows(store: TableStore, release: Release, others: Sequence[Release]) -> bool:
-    """Whether anything is left to remove."""
-    histories = [(table, version) for table, version in own_histories(release, others) if store.exists(table)]
-    return any(
-        not store.read(table).where(version_predicate(version)).select(F.lit(1)).isEmpty()
-        for table, version in histories
-    )
