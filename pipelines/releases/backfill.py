@@ -99,7 +99,7 @@ def interest_history(store: TableStore, table: Table, modality: str, pairs: Data
     last_day = asked.agg(F.max("day")).collect()[0][0]
     if last_day is None:
         return store.spark.createDataFrame([], _schema(half_lives_of(table), has_medoids=False))
-    members = without_erased(memberships(subjects_of(store, users)), store.read(TOMBSTONES)).persist()
+    members = without_erased(memberships(subjects_of(store, users)), store.read(TOMBSTONES))
     changes = link_changes(members, last_day)
     tiles = purpose_tiles(store.read(USER_TILES), modality, table, last_day)
     matrix = vectors_of(store, modality, version, tiles)

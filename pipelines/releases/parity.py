@@ -91,7 +91,7 @@ def _sample(store: TableStore, table: Table, version: tuple[str, str]) -> pa.Tab
     for place, user in enumerate(found["user_id"].to_pylist()):
         of_user[user].append(place)
     spread = (places[:: -(-len(places) // _ROWS_PER_KEY)] for places in of_user.values())
-    return found.take([place for places in spread for place in places])
+    return found.take(pa.array([place for places in spread for place in places], pa.int64()))
 
 
 def _require_vectors(rows: pa.Table, table: Table, names: Sequence[str], dimensions: int, *, unit: bool) -> None:

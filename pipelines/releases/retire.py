@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from pipelines.errors import PromotionPendingError, PromotionRefusedError
+from pipelines.errors import PromotionPendingError, PromotionRefusedError, UnknownReleaseError
 from pipelines.governance.home import open_home
 from pipelines.online.layout import field_id
 from pipelines.releases.inventory import consumers
@@ -46,7 +46,10 @@ def retire(settings: Settings, name: str | None = None) -> Retired:
         release = any_release(settings, name)
         if name in read_pin(settings).live:
             _require_unused(settings, name)
+            record(settings, "retiring", name)
             write_pin(settings, [r for r in live_releases(settings) if r != release], read_pin(settings).default)
+        elif not any(e["release"] == name and e["what"] == "retiring" for e in read_log(settings)):
+            raise UnknownReleaseError(f"release '{name}' never was live")
         online_rows = _take_offline(settings, release)
         record(settings, "retired", name)
     return _delete_rows(settings, name, online_rows)
