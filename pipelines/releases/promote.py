@@ -125,7 +125,8 @@ def _candidate(settings: Settings, named: Sequence[str], standing: Release, live
         if part in specs:
             raise PromotionRefusedError(f"{spec.key} and {specs[part].key} are both for the same part; name one")
         specs[part] = spec
-    release = dataclasses.replace(standing, name=next_release_name(settings), **specs)
+    clip, review = (specs.get(part, spec) for part, spec in standing.encoders.items())
+    release = dataclasses.replace(standing, name=next_release_name(settings), clip=clip, review=review)
     for other in live:
         if dataclasses.replace(other, name=release.name) == release:
             how = "it is the default" if other == standing else f"mmfs releases rollback --to {other.name}"
