@@ -58,11 +58,11 @@ def _carried(
     """The wanted rows by the recursion over all that is there."""
     weighted = rows.filter(pa.array(counts))
     entries = Entries.of(timeline.step[counts], weighted["row"].to_numpy().astype(np.int64))
-    elapsed = weighted["elapsed_days"].to_numpy().astype(np.float64)
+    elapsed = weighted["elapsed_days"].fill_null(0).to_numpy().astype(np.float64)
     step, key = timeline.step[wanted], rows.select(["user_id", "purpose", "created_at"]).take(wanted)
     columns = {"user_id": key["user_id"], "purpose": key["purpose"]}
     for half_life in half_lives:
-        weight = weighted[f"weight_{half_life}d"].to_numpy() * np.exp2(-elapsed / half_life)
+        weight = weighted[f"weight_{half_life}d"].fill_null(0.0).to_numpy() * np.exp2(-elapsed / half_life)
         seconds = timeline.day.astype(np.float64) * 86400
         means, weights = decayed_means(entries, weight, vectors, starts, seconds, half_life)
         columns[f"mean_{half_life}d"] = list_array(means[step], weights[step] > 0)

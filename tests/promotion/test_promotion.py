@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
 Answers = dict[str, str]
 # Before, while and after the pin moves.
-KILLS = ("backfilling user_fused", "checking the online store", "moving the pin", "telling the servers")
-LAST_BEFORE_THE_PIN = KILLS[2]
+KILLS = ("backfilling user_fused", "moving the pin", "telling the servers")
+LAST_BEFORE_THE_PIN = KILLS[1]
 
 
 @pytest.fixture(scope="module")
