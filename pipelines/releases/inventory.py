@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipelines.governance.home import open_home
+from pipelines.releases.lineage import RELEASE_TAG, SERVICE_TAG
 from pipelines.releases.manifest import Release
 from pipelines.releases.mlflow_client import mlflow_client
 from pipelines.releases.pin import live_releases, read_pin
@@ -13,13 +14,10 @@ from pipelines.releases.registry import registered_encoders
 from pipelines.releases.usage import Stored, UsedView, Version, stored_versions, used_views
 from pipelines.settings import Settings
 
-SERVICE_TAG, RELEASE_TAG = "mmfs.service", "mmfs.release"
-"""Tags of a registered model version that consumes features: of which service and release."""
-
 
 @dataclass(frozen=True)
 class Consumer:
-    """A registered model that was trained on a service's features of a release."""
+    """A registered model that was trained on features of a release; `service` may be several, with commas."""
 
     uri: str
     service: str

@@ -52,12 +52,12 @@ class Pin:
 
 def has_pin(settings: Settings) -> bool:
     """Whether the home has a release at all."""
-    return _read(settings, _PIN) is not None
+    return read_release_file(settings, _PIN) is not None
 
 
 def read_pin(settings: Settings) -> Pin:
     """The pin. Raises HomeEmptyError where nothing has been run yet."""
-    text = _read(settings, _PIN)
+    text = read_release_file(settings, _PIN)
     if text is None:
         raise HomeEmptyError(f"home '{settings.home}' has no release yet; run: mmfs run DROP")
     return Pin.from_json(text)
@@ -91,17 +91,17 @@ def write_pin(settings: Settings, releases: list[Release], default: str) -> Pin:
     """
     pin = Pin(default, MappingProxyType({release.name: release.checksum for release in releases}))
     for release in releases:
-        written = _read(settings, f"{release.name}.json")
+        written = read_release_file(settings, f"{release.name}.json")
         if written is None:
-            _write(settings, f"{release.name}.json", release.to_json())
+            write_release_file(settings, f"{release.name}.json", release.to_json())
         elif written != release.to_json():
             raise ReleaseDamagedError(f"release '{release.name}' exists with other content; give a new name")
-    _write(settings, _PIN, pin.to_json())
+    write_release_file(settings, _PIN, pin.to_json())
     return pin
 
 
 def _load(settings: Settings, name: str, checksum: str) -> Release:
-    text = _read(settings, f"{name}.json")
+    text = read_release_file(settings, f"{name}.json")
     if text is None:
         raise ReleaseDamagedError(f"the manifest of release '{name}' is missing from the home; restore it")
     release = Release.from_json(text)
@@ -112,7 +112,8 @@ def _load(settings: Settings, name: str, checksum: str) -> Release:
     return release
 
 
-def _read(settings: Settings, file: str) -> str | None:
+def read_release_file(settings: Settings, file: str) -> str | None:
+    """Text of a file beside the pin; None where there is none."""
     try:
         if settings.local_home:
             return (settings.local_home / _FOLDER / file).read_text(encoding="utf-8")
@@ -122,7 +123,8 @@ def _read(settings: Settings, file: str) -> str | None:
         return None
 
 
-def _write(settings: Settings, file: str, text: str) -> None:
+def write_release_file(settings: Settings, file: str, text: str) -> None:
+    """Write or replace a file beside the pin, in one step."""
     if settings.local_home:
         _replace(settings.local_home / _FOLDER / file, text.encode())
         return

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pytest
 
 from pipelines import cli
-from pipelines.releases.inventory import RELEASE_TAG, SERVICE_TAG, Consumer, listed_encoders, listed_releases
+from pipelines.releases.inventory import Consumer, listed_encoders, listed_releases
+from pipelines.releases.lineage import RELEASE_TAG, SERVICE_TAG
 from pipelines.releases.mlflow_client import mlflow_client
 from pipelines.releases.registry import register_encoder, register_release
 from pipelines.releases.render import readable_bytes
