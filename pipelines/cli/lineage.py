@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -31,3 +32,45 @@ def check(
         sys.stdout.write(json.dumps(values | {"services": found.services}, indent=2) + "\n")
     else:
         console.print(str(found), soft_wrap=True, highlight=False)
+
+
+@releases.command("export")
+def export(
+    release: Annotated[str, typer.Argument(help="A release of this home, live or not.")],
+    file: Annotated[Path, typer.Argument(help="File to write.")],
+    home: Home = None,
+) -> None:
+    """Write a release into a file for another home: its manifest, encoders and figures (docs/environments.md).
+
+    [dim]mmfs releases export r2 r2.release --home staging[/dim]
+    """
+    from pipelines.releases.carrying import export_release
+    from pipelines.releases.render import readable_bytes
+
+    size = export_release(load_settings(home=home), release, file)
+    console.print(f"{file}: {readable_bytes(size)}", soft_wrap=True, highlight=False)
+
+
+@releases.command("import")
+def take_in(
+    file: Annotated[Path, typer.Argument(help="What `mmfs releases export` wrote.")],
+    encoders: Annotated[
+        Path | None, typer.Option(help="Folder for the encoders' files, seen by all workers. Default: in the home.")
+    ] = None,
+    home: Home = None,
+) -> None:
+    """Take a release of another home in: its encoders are registered here, and wait to be promoted.
+
+    [dim]mmfs releases import r2.release --home prod[/dim]
+    """
+    from pipelines.releases.carrying import import_release
+
+    settings = load_settings(home=home)
+    found = import_release(settings, file, encoders)
+    for part, encoder in found.encoders.items():
+        console.print(f"{part}: {encoder.name}/{encoder.version}, {encoder.uri}", soft_wrap=True, highlight=False)
+    if found.new:
+        command = f"mmfs releases promote {' '.join(found.new)} --home {settings.home}"
+        console.print(f"next: {command}", soft_wrap=True, highlight=False)
+    else:
+        console.print("the default release here has these encoders already")

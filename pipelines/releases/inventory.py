@@ -92,7 +92,7 @@ def listed_encoders(settings: Settings) -> list[ListedEncoder]:
                 dimensions=int(facts["dimensions"]),
                 modalities=tuple(facts["modalities"].split(",")),
                 plays=tuple(f"{name} {part}" for name, parts in plays.items() for part in parts),
-                metrics=_metrics(settings, encoder.model_id),
+                metrics=newest_metrics(settings, encoder.model_id),
                 usage=known.usage(
                     {(encoder.name, encoder.version)} | {r.encoder_for("fused") for r in releases if plays[r.name]}
                 ),
@@ -158,7 +158,7 @@ def _consumers(settings: Settings) -> list[Consumer]:
     return sorted(consumers, key=lambda consumer: consumer.uri)
 
 
-def _metrics(settings: Settings, model_id: str) -> dict[str, float]:
+def newest_metrics(settings: Settings, model_id: str) -> dict[str, float]:
     """The newest value of each metric that was logged of the version."""
     with mlflow_client(settings) as client:
         metrics = client.get_logged_model(model_id).metrics or []

@@ -10,8 +10,8 @@ import json
 from collections.abc import Mapping
 
 from pipelines.errors import ReleaseDamagedError
+from pipelines.releases.files import read_file, write_file
 from pipelines.releases.manifest import Release
-from pipelines.releases.pin import read_release_file, write_release_file
 from pipelines.settings import Settings
 
 _FILE = "models.json"
@@ -22,7 +22,7 @@ def model_uris(settings: Settings) -> dict[str, str]:
 
     Raises ReleaseDamagedError.
     """
-    text = read_release_file(settings, _FILE)
+    text = read_file(settings, _FILE)
     if text is None:
         return {}
     try:
@@ -35,7 +35,7 @@ def keep_model_uri(settings: Settings, key: str, uri: str) -> None:
     """Remember an encoder's URI; writes nothing where it is known."""
     known = model_uris(settings)
     if known.get(key) != uri:
-        write_release_file(settings, _FILE, json.dumps(known | {key: uri}, indent=2, sort_keys=True) + "\n")
+        write_file(settings, _FILE, json.dumps(known | {key: uri}, indent=2, sort_keys=True) + "\n")
 
 
 def models_behind(release: Release, depends_on: str, uris: Mapping[str, str]) -> str:
