@@ -96,6 +96,9 @@ class Settings(BaseSettings):
     mlflow_tracking_uri: str | None = Field(
         None, description="MLflow server or database; unset: SQLite under the home."
     )
+    mlflow_artifacts: str | None = Field(
+        None, description="URI of MLflow's artifacts (s3://…), where no server keeps them; unset: under the home."
+    )
     feast_config: str = Field(
         "feature_store.yaml",
         description="Feast configuration in feature_repo/: feature_store.yaml or feature_store.redis.yaml.",

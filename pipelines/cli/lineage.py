@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipelines.cli.app import Home, console
+from pipelines.cli.app import Home, app, console
 from pipelines.cli.releases import AsJson, releases
 from pipelines.settings import load_settings
+
+if TYPE_CHECKING:
+    from pipelines.releases.doctor import Finding
 
 
 @releases.command("check")
@@ -74,3 +78,38 @@ def take_in(
         console.print(f"next: {command}", soft_wrap=True, highlight=False)
     else:
         console.print("the default release here has these encoders already")
+
+
+@app.command()
+def doctor(
+    mend: Annotated[bool, typer.Option("--repair", help="Bring what disagrees to what the pin says.")] = False,
+    home: Home = None,
+) -> None:
+    """Does everything follow the pin: encoders' files, MLflow's aliases, Feast's registry, the online store?
+
+    Ends in code 1 where something is left that does not.
+
+    [dim]mmfs doctor --home state[/dim]
+    [dim]mmfs doctor --repair[/dim]
+    """
+    from pipelines.releases.doctor import examine, repair
+
+    settings = load_settings(home=home)
+    findings = examine(settings)
+    _print_findings(findings)
+    if mend and any(finding.cure for finding in findings):
+        repair(settings, findings)
+        findings = examine(settings)
+        console.print("after repair:")
+        _print_findings(findings)
+    if findings:
+        raise typer.Exit(1)
+
+
+def _print_findings(findings: Sequence[Finding]) -> None:
+    for finding in findings:
+        console.print(
+            f"{finding.where}: {finding.found}; {finding.advice}", soft_wrap=True, highlight=False, markup=False
+        )
+    if not findings:
+        console.print("everything follows the pin")

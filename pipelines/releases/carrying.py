@@ -29,7 +29,7 @@ from pipelines.releases.release_file import ReleaseFile, open_release_file, writ
 from pipelines.settings import Settings
 
 _MANIFEST, _FIGURES, _ENCODERS = "manifest.json", "figures.json", "encoders"
-_FOLDERS = ("open-clip:/", "sentence-transformers:/")
+FOLDER_KINDS = ("open-clip:/", "sentence-transformers:/")
 # Weights, configuration and vocabularies; nothing that could be run.
 _SUFFIXES = {".safetensors", ".json", ".txt", ".model", ".md", ".bpe"}
 _EMPTY = ".keep"
@@ -95,7 +95,7 @@ def _folder_of(spec: EncoderSpec) -> Path:
 
 def _files_of(spec: EncoderSpec) -> list[Path]:
     """Files of an encoder that is a folder, checked; none of another. Raises EncoderMismatchError."""
-    if not spec.uri.startswith(_FOLDERS):
+    if not spec.uri.startswith(FOLDER_KINDS):
         return []
     require_unchanged(spec)
     return sorted(f for f in _folder_of(spec).rglob("*") if f.is_file() and f.suffix in _SUFFIXES)
@@ -103,7 +103,7 @@ def _files_of(spec: EncoderSpec) -> list[Path]:
 
 def _empty_folders(spec: EncoderSpec) -> list[str]:
     """Folders without files: sentence-transformers wants one for a module without settings."""
-    if not spec.uri.startswith(_FOLDERS):
+    if not spec.uri.startswith(FOLDER_KINDS):
         return []
     folder = _folder_of(spec)
     return [d.relative_to(folder).as_posix() for d in folder.rglob("*") if d.is_dir() and not any(d.iterdir())]
@@ -135,7 +135,7 @@ def _require_promotable(release: Release, path: Path) -> None:
 
 def _arrived(file: ReleaseFile, part: str, spec: EncoderSpec, settings: Settings, encoders: Path | None) -> EncoderSpec:
     """The spec as it is here, its files unpacked where it has any. Raises ReleaseFileError, EncoderMismatchError."""
-    if spec.uri.startswith(_FOLDERS):
+    if spec.uri.startswith(FOLDER_KINDS):
         folder = _place(settings, encoders) / f"{spec.name}-{spec.checksum.removeprefix('sha256:')[:12]}"
         _unpack(file, f"{_ENCODERS}/{part}", folder)
         spec = dataclasses.replace(spec, uri=f"{spec.uri.partition(':')[0]}:{folder}")
