@@ -132,12 +132,12 @@ class Settings(BaseSettings):
 
 
 def load_settings(**overrides: object) -> Settings:
-    """Settings from the environment, with the given values in front.
+    """Settings from the environment, with the given values in front; None and "" give nothing.
 
     Raises SettingsError naming the variable that cannot be used.
     """
     try:
-        return Settings(**{k: v for k, v in overrides.items() if v is not None})  # type: ignore[arg-type]
+        return Settings(**{k: v for k, v in overrides.items() if v not in (None, "")})  # type: ignore[arg-type]
     except ValidationError as error:
         first = error.errors()[0]
         name = "MMFS_" + "__".join(str(p) for p in first["loc"]).upper()

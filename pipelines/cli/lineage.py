@@ -10,12 +10,54 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipelines.cli.app import Home, app, console
-from pipelines.cli.releases import AsJson, releases
+from pipelines.cli.app import Home, app, console, messages
+from pipelines.cli.releases import AsJson, encoders, releases
 from pipelines.settings import load_settings
 
 if TYPE_CHECKING:
     from pipelines.releases.doctor import Finding
+
+
+@encoders.command()
+def register(
+    encoder: Annotated[str, typer.Argument(help="URI of the encoder, as in the settings.")],
+    home: Home = None,
+) -> None:
+    """Make an encoder a version in MLflow, with its card, checksum and dimensions. Nothing is served by it yet.
+
+    [dim]mmfs encoders register open-clip:/models/tuned --home state[/dim]
+    """
+    from pipelines.releases.candidates import candidate
+    from pipelines.releases.registry import register_encoder
+
+    settings = load_settings(home=home)
+    spec = candidate(encoder, settings)
+    found = register_encoder(spec, settings)
+    said = f"{found.uri}  {spec.key}  {spec.dimensions} dimensions  {spec.checksum or 'no checksum'}"
+    console.print(said, soft_wrap=True, highlight=False)
+
+
+@encoders.command()
+def bridge(
+    new: Annotated[str, typer.Argument(help="The encoder whose queries are to be asked, as in `encoders compare`.")],
+    old: Annotated[str, typer.Argument(help="The one that the catalogue is encoded with.")],
+    on: Annotated[str | None, typer.Option("--on", "--home", help="Home to fit it on. Default: MMFS_HOME.")] = None,
+    out: Annotated[Path, typer.Option(help="File to write.")] = Path("bridge.npz"),
+    kind: Annotated[str | None, typer.Option(help="orthogonal or low-rank affine. Default: what finds more.")] = None,
+) -> None:
+    """A map of new queries into the old space, for the time until a backfill ends; with its measured recall.
+
+    Nothing uses it by itself: `pipelines.releases.bridge.Bridge.read(file).mapped(vectors)`.
+
+    [dim]mmfs encoders bridge open-clip:/models/tuned models:/compact-clip@champion --on state[/dim]
+    """
+    from pipelines.releases.compare.build_bridge import build_bridge
+
+    with messages.status("starting") as status:
+        made, figures = build_bridge(load_settings(home=on), new, old, out, kind, announce=status.update)
+    for figure in figures:
+        console.print(f"{figure.part}: {figure.quantity} {figure.estimate}", soft_wrap=True, highlight=False)
+    console.print(f"{out}: {made.new} into the space of {made.old}, {made.kind}", soft_wrap=True, highlight=False)
 
 
 @releases.command("check")

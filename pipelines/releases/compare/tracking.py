@@ -142,6 +142,8 @@ def _differences(comparison: Comparison) -> dict[str, float]:
         metrics |= _with_interval(f"{part.task}/difference/{part.grouping}/{part.group}", part.difference)
     for figure in (*comparison.drift, *comparison.stability):
         metrics |= _with_interval(f"spaces/{figure.part}/{figure.quantity}", figure.estimate)
+    for figure in comparison.bridge:
+        metrics |= _with_interval(f"bridge/{figure.part}/{figure.quantity}", figure.estimate)
     return _named(metrics)
 
 
