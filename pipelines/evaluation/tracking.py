@@ -16,6 +16,7 @@ from pipelines.evaluation.plots import drawn
 from pipelines.evaluation.report import Evaluation
 from pipelines.releases.manifest import Release
 from pipelines.releases.mlflow_client import experiment_id, mlflow_client
+from pipelines.releases.mlflow_runs import begin_run, end_run
 from pipelines.releases.registry import register_encoder
 from pipelines.settings import Settings
 
@@ -50,7 +51,7 @@ def log_evaluation(
         from mlflow.entities import LoggedModelInput, Metric, Param
 
         experiment = experiment_id(client, experiment_name, settings)
-        run_id: str = client.create_run(experiment, tags=tags, run_name=evaluation.title).info.run_id
+        run_id = begin_run(client, experiment, evaluation.title, tags)
         now = int(time.time() * 1000)
         metrics = [Metric(name, value, now, 0) for name, value in _metrics(evaluation).items()]
         params = [Param(name, value) for name, value in evaluation.facts.items()]
@@ -62,7 +63,7 @@ def log_evaluation(
             for data in training_data:
                 Path(scratch, f"{data.name}.manifest.json").write_text(data.manifest, encoding="utf-8")
             client.log_artifacts(run_id, scratch)
-        client.set_terminated(run_id)
+        end_run(client, run_id)
     return run_id
 
 

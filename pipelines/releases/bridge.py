@@ -1,8 +1,8 @@
 """A map of one encoder's vectors into another's space, to ask a catalogue that is not encoded anew yet.
 
-After Drift-Adapter (Vejendla 2025, "Efficient Online Model Upgrades for Vector Databases"): an orthogonal map
-(Schönemann 1966), or a low-rank affine one (reduced-rank ridge regression), fitted on contents that both encoders have
-vectors of. It is a crutch until a backfill ends: nothing uses one unless a caller does.
+In the spirit of Drift-Adapter (Vejendla, EMNLP 2025): an orthogonal map (Schönemann 1966), or a low-rank affine one
+(here reduced-rank ridge regression), fitted on contents that both encoders have vectors of. It is a crutch until a
+backfill ends: nothing uses one unless a caller does.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ from pipelines.releases.candidates import with_version_here
 from pipelines.releases.inventory import newest_metrics
 from pipelines.releases.manifest import FUSED_RECIPE, Release
 from pipelines.releases.mlflow_client import experiment_id, mlflow_client
+from pipelines.releases.mlflow_runs import begin_run, end_run
 from pipelines.releases.pin import any_release, default_release
 from pipelines.releases.registry import ENCODERS_EXPERIMENT, RegisteredEncoder, register_encoder, registered_encoders
 from pipelines.releases.release_file import ReleaseFile, open_release_file, write_release_file
@@ -187,11 +188,9 @@ def _log_figures(
         if client.search_runs([experiment], wanted, max_results=1):
             return
         name = f"import {encoder.name}/{encoder.version}"
-        run_id = client.create_run(
-            experiment, tags={**tags, "mmfs.imported.release": release.name}, run_name=name
-        ).info.run_id
+        run_id = begin_run(client, experiment, name, {**tags, "mmfs.imported.release": release.name})
         now = int(time.time() * 1000)
         metrics = [Metric(metric, value, now, 0, model_id=encoder.model_id) for metric, value in figures.items()]
         client.log_batch(run_id, metrics=metrics)
         client.log_inputs(run_id, models=[LoggedModelInput(model_id=encoder.model_id)])
-        client.set_terminated(run_id)
+        end_run(client, run_id)

@@ -78,6 +78,7 @@ def _require_database(uri: str) -> None:
 
 
 _REACHED: set[str] = set()
+_KIND = "custom_model_development"
 
 
 def _without_password(uri: str) -> str:
@@ -91,7 +92,8 @@ def experiment_id(client: MlflowClient, name: str, settings: Settings) -> str:
         return str(experiment.experiment_id)
     folder = _artifacts(settings)
     location = None if folder is None else f"{folder}/{name.rpartition('/')[2]}"
-    return client.create_experiment(name, artifact_location=location)
+    # MLflow's pages then show metrics and models instead of traces and prompts.
+    return client.create_experiment(name, artifact_location=location, tags={"mlflow.experimentKind": _KIND})
 
 
 def _artifacts(settings: Settings) -> str | None:

@@ -18,6 +18,7 @@ from pipelines.errors import EncoderMismatchError
 from pipelines.governance.runs import Run, StepReport
 from pipelines.releases.manifest import Release
 from pipelines.releases.mlflow_client import experiment_id, mlflow_client
+from pipelines.releases.mlflow_runs import begin_run, end_run
 from pipelines.releases.model_uris import keep_model_uri
 from pipelines.releases.model_versions import log_version, require_model
 from pipelines.settings import PROJECT_ROOT, Settings
@@ -93,11 +94,11 @@ def log_run(run: Run, reports: list[StepReport], release: Release, settings: Set
         encoders = {part: _register(client, spec, settings) for part, spec in release.encoders.items()}
         tags = {"mmfs.run_id": run.run_id, "mmfs.release": release.name}
         tags |= {f"mmfs.encoder.{part}": encoder.uri for part, encoder in encoders.items()}
-        made = client.create_run(experiment, tags=tags, run_name=run.run_id).info.run_id
+        made = begin_run(client, experiment, run.run_id, tags)
         _log_figures(client, made, run, reports, release)
         _link_models(client, made, encoders)
-        client.set_terminated(made)
-    return str(made)
+        end_run(client, made)
+    return made
 
 
 def _register(client: MlflowClient, spec: EncoderSpec, settings: Settings) -> RegisteredEncoder:
@@ -141,7 +142,7 @@ def _create_version(client: MlflowClient, spec: EncoderSpec, settings: Settings)
         "licence": spec.licence,
     }
     experiment = experiment_id(client, ENCODERS_EXPERIMENT, settings)
-    run_id = client.create_run(experiment, run_name=f"register {spec.key}").info.run_id
+    run_id = begin_run(client, experiment, f"register {spec.key}")
     with tempfile.TemporaryDirectory(prefix="mmfs-encoder-") as scratch:
         _save_model(Path(scratch) / "model", spec)
         version = log_version(

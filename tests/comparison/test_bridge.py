@@ -58,7 +58,7 @@ def test_a_bridge_of_encoders_is_measured_and_written(settings: Settings, encodi
     path = tmp_path / "made" / "bridge.npz"
     made, figures = build_bridge(settings, noisy, bundled, path, encoding=encoding)
     values = {figure.part: figure.estimate.value for figure in figures}
-    assert list(values)[0] == "old queries, old catalogue"
+    assert next(iter(values)) == "old queries, old catalogue"
     assert {f"new queries, {kind} map, old catalogue" for kind in KINDS} < set(values)
     assert all(0 <= value <= 1 for value in values.values())
     again = Bridge.read(path)
