@@ -11,6 +11,8 @@ PipelineError
 │   └── HomeEmptyError       nothing has been run there yet
 ├── StorageFullError         no space left where the tables live
 ├── UnknownReleaseError      no such release, or it is not live
+├── PromotionRefusedError    a release must not become the default, or must stay
+├── PromotionPendingError    a promotion was cut off and waits to be finished or undone
 ├── ReleaseDamagedError      a manifest or the pin is missing, changed or unreadable
 ├── EncoderMismatchError     a name and version that stand for other weights already
 ├── ModelLineageError        a model that does not say which features it learned from, or that is not there
@@ -89,6 +91,14 @@ class StorageFullError(PipelineError):
 
 class UnknownReleaseError(PipelineError):
     """A release was named that is not live."""
+
+
+class PromotionRefusedError(PipelineError):
+    """A release does not meet what is asked of one that becomes the default, or is still needed."""
+
+
+class PromotionPendingError(PipelineError):
+    """A promotion was cut off; it must be finished or undone first."""
 
 
 class ReleaseDamagedError(PipelineError):

@@ -107,6 +107,9 @@ class Settings(BaseSettings):
     sql_registry: str = Field(
         "", description="SQLAlchemy URL of Feast's registry in feature_store.redis.yaml; unset: SQLite under the home."
     )
+    retired_release_days: int = Field(
+        30, ge=0, description="How long the rows of a retired release stay in Delta before they are deleted."
+    )
     api_keys: SecretStr | None = Field(
         None, description="Who may ask `mmfs serve`: name:key pairs separated by commas, keys of 16 characters or more."
     )

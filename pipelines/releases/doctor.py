@@ -18,7 +18,7 @@ from pipelines.governance.home import open_home
 from pipelines.point_in_time.partitions import read_partitions
 from pipelines.releases.aliases import alias_faults, withdraw_other_champions
 from pipelines.releases.carrying import FOLDER_KINDS, require_unchanged
-from pipelines.releases.files import read_file
+from pipelines.releases.journal import read_journal
 from pipelines.releases.manifest import Release
 from pipelines.releases.pin import default_release, live_releases
 from pipelines.releases.registered_state import registered_differently
@@ -27,8 +27,6 @@ from pipelines.settings import Settings
 from pipelines.tables.governance import MATERIALISED
 
 Cure = Literal["mlflow", "apply", "materialise"]
-# What a promotion that is under way, or was cut off, keeps beside the pin.
-_PROMOTION = "promotion.json"
 
 
 @dataclass(frozen=True)
@@ -48,9 +46,11 @@ def examine(settings: Settings) -> list[Finding]:
     """
     open_home(settings, create=False)
     live, default = live_releases(settings), default_release(settings)
-    if read_file(settings, _PROMOTION) is not None:
+    journal = read_journal(settings)
+    if journal is not None:
+        # Its views and versions are of no live release yet, and must not be taken for foreign ones.
         advice = "finish it: mmfs releases promote; or undo it: mmfs releases promote --undo"
-        return [Finding("promotion", "a promotion is under way, or was cut off", advice)]
+        return [Finding("promotion", f"a promotion of {journal.release} is under way, or was cut off", advice)]
     return [
         *_encoders(settings, live),
         *_mlflow(settings, default),

@@ -132,7 +132,7 @@ class _Known:
 
     @classmethod
     def of(cls, settings: Settings) -> _Known:
-        return cls(stored_versions(settings), used_views(settings), _consumers(settings))
+        return cls(stored_versions(settings), used_views(settings), consumers(settings))
 
     def usage(self, versions: set[Version], release: str | None = None) -> Usage:
         """Of some versions; services of one release alone where it is named."""
@@ -150,12 +150,13 @@ class _Known:
         )
 
 
-def _consumers(settings: Settings) -> list[Consumer]:
+def consumers(settings: Settings) -> list[Consumer]:
+    """The registered models that say which features they consume. Raises PipelineError where MLflow does not answer."""
     with mlflow_client(settings) as client:
         versions = client.search_model_versions()
     tagged = [(v, v.tags) for v in versions if SERVICE_TAG in v.tags and RELEASE_TAG in v.tags]
-    consumers = [Consumer(f"models:/{v.name}/{v.version}", tags[SERVICE_TAG], tags[RELEASE_TAG]) for v, tags in tagged]
-    return sorted(consumers, key=lambda consumer: consumer.uri)
+    found = [Consumer(f"models:/{v.name}/{v.version}", tags[SERVICE_TAG], tags[RELEASE_TAG]) for v, tags in tagged]
+    return sorted(found, key=lambda consumer: consumer.uri)
 
 
 def newest_metrics(settings: Settings, model_id: str) -> dict[str, float]:

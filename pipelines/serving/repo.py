@@ -22,7 +22,7 @@ from pipelines.governance.runs import Run, StepReport, timed_step
 from pipelines.online.store import PackedOnlineStore
 from pipelines.releases.manifest import Release
 from pipelines.releases.model_uris import model_uris
-from pipelines.releases.pin import default_release, live_release, live_releases
+from pipelines.releases.pin import default_release, live_release, live_releases, read_pin
 from pipelines.settings import PROJECT_ROOT, Settings
 
 FEATURE_REPO = PROJECT_ROOT / "feature_repo"
@@ -134,6 +134,9 @@ def find_service(store: FeatureStore, settings: Settings, service: str, release:
         service = service if service.endswith(suffix) else service + suffix
     try:
         found: FeatureService = store.get_feature_service(service)
+        if release is None and found.tags.get("use") == service:
+            # The pin says which release is the default; the registry follows it a little later.
+            found = store.get_feature_service(f"{service}_{read_pin(settings).default}")
     except FeatureServiceNotFoundException:
         names = sorted(s.name for s in store.list_feature_services())
         if not names:

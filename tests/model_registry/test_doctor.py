@@ -14,7 +14,8 @@ from pipelines import cli
 from pipelines.errors import ReleaseDamagedError
 from pipelines.governance.runs import Run
 from pipelines.releases.doctor import examine, repair
-from pipelines.releases.files import remove_file, write_file
+from pipelines.releases.files import write_file
+from pipelines.releases.journal import Journal, clear_journal, write_journal
 from pipelines.releases.mlflow_client import mlflow_client
 from pipelines.releases.model_uris import model_uris
 from pipelines.releases.pin import write_pin
@@ -129,10 +130,10 @@ def test_mlflow_that_is_down_is_told_and_not_needed(settings: Settings) -> None:
 
 
 def test_a_pending_promotion_is_left_alone(settings: Settings) -> None:
-    write_file(settings, "promotion.json", "{}")
+    write_journal(settings, Journal("r3", "r1", None, {}))
     [found] = examine(settings)
     assert (found.where, found.cure) == ("promotion", None)
-    remove_file(settings, "promotion.json")
+    clear_journal(settings)
 
 
 def test_a_damaged_manifest_cannot_be_mended(settings: Settings) -> None:
