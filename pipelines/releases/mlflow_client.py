@@ -16,6 +16,10 @@ from pipelines.settings import Settings
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+_DATABASE_SERVERS = ("postgresql", "mysql", "mssql")
+_PATIENCE = 10  # seconds
+_KIND = "custom_model_development"
+
 
 def tracking_uri(settings: Settings) -> str:
     """The setting, or SQLite under the home."""
@@ -63,22 +67,19 @@ def mlflow_client(settings: Settings) -> Iterator[MlflowClient]:
 
 def _require_database(uri: str) -> None:
     """Raises PipelineError where a database cannot be reached: MLflow itself would try again for an hour."""
-    if uri.startswith(("http:", "https:", "sqlite:")) or uri in _REACHED:
+    if not uri.startswith(_DATABASE_SERVERS):
         return
     # Imported late: MLflow's import is the slow one, and needs it anyway.
     from sqlalchemy import create_engine
     from sqlalchemy.exc import SQLAlchemyError
+    from sqlalchemy.pool import NullPool
 
+    patience = {} if uri.startswith("mssql") else {"connect_timeout": _PATIENCE}
     try:
-        create_engine(uri).connect().close()
+        create_engine(uri, poolclass=NullPool, connect_args=patience).connect().close()
     except SQLAlchemyError as error:
         said = str(error).splitlines()[0]
         raise PipelineError(f"MLflow's database {_without_password(uri)} cannot be reached: {said}") from error
-    _REACHED.add(uri)
-
-
-_REACHED: set[str] = set()
-_KIND = "custom_model_development"
 
 
 def _without_password(uri: str) -> str:
@@ -100,7 +101,7 @@ def _artifacts(settings: Settings) -> str | None:
     """Where artifacts go that MLflow's clients store themselves; None where a server takes them."""
     if settings.mlflow_artifacts:
         return settings.mlflow_artifacts.rstrip("/")
-    if tracking_uri(settings).startswith(("http:", "https:")):
+    if not tracking_uri(settings).startswith((*_DATABASE_SERVERS, "sqlite")):
         return None
     if settings.local_home is None:
         return settings.under_home("mlflow", "artifacts")
