@@ -1,9 +1,10 @@
-"""Encoders and runs in a real MLflow on SQLite. One database for all tests: making one takes seconds."""
+"""Encoders and runs in a real MLflow on SQLite."""
 
 from __future__ import annotations
 
 import dataclasses
 import warnings
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,8 +25,8 @@ from pipelines.settings import PROJECT_ROOT, Settings, load_settings
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    return load_settings(home=str(tmp_path_factory.mktemp("home")))
+def settings(tmp_path_factory: pytest.TempPathFactory, home_with_mlflow: Callable[[Path], Settings]) -> Settings:
+    return home_with_mlflow(tmp_path_factory.mktemp("registry") / "home")
 
 
 @pytest.fixture(scope="module")
