@@ -147,7 +147,7 @@ class Definitions:
 
 
 _KEPT_LISTS = 256
-P = TypeVar("P")
+P = TypeVar("P", bound=ReadPlan | RankingPlan)
 
 
 def _ranking(

@@ -16,16 +16,14 @@ import numpy as np
 
 from encoders.spec import EncoderSpec
 from pipelines.delta import TableStore
+from pipelines.features.build import build_vector_histories
 from pipelines.features.changes import dirty_subject_days, dirty_users
-from pipelines.features.fused import build_fused
-from pipelines.features.interests import build_interests
-from pipelines.features.product_vectors import build_product_vectors
-from pipelines.features.tiles import build_tiles
 from pipelines.governance.home import open_home
 from pipelines.governance.progress import Batch, finish, start
 from pipelines.governance.runs import Run
 from pipelines.online.reader import OnlineReader
 from pipelines.releases.gate import Announce, Judgement
+from pipelines.releases.manifest import Release
 from pipelines.releases.pin import write_pin
 from pipelines.serving.materialise import materialise
 from pipelines.serving.online import user_features
@@ -44,6 +42,7 @@ SILVER = {"events": EVENTS, "reviews": REVIEWS, "contents": PRODUCT_CONTENTS, "l
 WIDTH = 6
 # Two batches: a load of history and a regular drop.
 BATCHES = (("first", at(12.5), True), ("second", at(17), False))
+SILVER_DROPS = ("first", "second", "late")
 
 
 class Killed(BaseException):
@@ -93,22 +92,26 @@ class PromotedHome:
         write_pin(self.settings, [RELEASE], "r1")
         previous = None
         for drop, as_of, history in BATCHES:
-            for name, table in SILVER.items():
-                self._append(table, [r for r in self.shop.rows[name] if r["drop_id"] == drop], drop)
-            self._embed(self.contents(drop), drop)
-            batch = Batch("features", (drop,), as_of, previous, history, drop)
-            self._build(batch)
+            self._write_silver(drop)
+            self._build(Batch("features", (drop,), as_of, previous, history, drop), [RELEASE])
             previous = as_of
         run = Run(self.settings, BATCHES[-1][1], "first")
         apply(self.settings, run)
         materialise(self.store, run)
         return self
 
-    def contents(self, *drops: str) -> list[tuple[str, str, str]]:
-        known: set[tuple[str, str, str]] = set()
-        if drops == ("second",):
-            known = {*contents_of(self.shop, {"first"})}
-        return [c for c in contents_of(self.shop, {"first", *drops}) if c not in known]
+    def take_in_late(self, releases: Sequence[Release]) -> datetime:
+        """A regular run on the late drop, for several releases; its time. Late contents are reviews alone."""
+        self._write_silver("late")
+        batch = Batch("features", ("late",), at(18), BATCHES[-1][1], False, "late")
+        self._build(batch, releases)
+        return batch.as_of
+
+    def contents(self, drop: str) -> list[tuple[str, str, str]]:
+        """Those that a drop brings for the first time."""
+        drops = [*SILVER_DROPS[: SILVER_DROPS.index(drop)]]
+        known = contents_of(self.shop, {*drops}) if drops else []
+        return [c for c in contents_of(self.shop, {*drops, drop}) if c not in known]
 
     def encoder(self, name: str, noise: int) -> str:
         """URI of an encoder that is only described; its vectors are written to the home."""
@@ -116,7 +119,7 @@ class PromotedHome:
         folder.mkdir()
         (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": {"embed_dim": WIDTH}}))
         (folder / "open_clip_model.safetensors").write_bytes(name.encode())
-        pictures = [c for c in self.contents("first", "second") if c[2] == "clip"]
+        pictures = [c for drop in SILVER_DROPS for c in self.contents(drop) if c[2] == "clip"]
         rows = [_embedding(c[0], c[1], name, _turned(c[0], noise)) for c in pictures]
         self._append(EMBEDDINGS, rows, name)
         return f"open-clip:{folder}"
@@ -128,15 +131,17 @@ class PromotedHome:
         told = [user_features(answer, place, reader.default) for place in range(len(self.users))]
         return {features.user_id: features.model_dump_json() for features in told}
 
-    def _build(self, batch: Batch) -> None:
+    def _build(self, batch: Batch, releases: Sequence[Release]) -> None:
         start(self.store, batch)
         days = dirty_subject_days(self.store, batch)
-        build_tiles(self.store, batch, days)
         users = dirty_users(self.store, batch, days)
-        build_interests(self.store, batch, RELEASE, users)
-        build_fused(self.store, batch, RELEASE, users)
-        build_product_vectors(self.store, batch, RELEASE)
+        build_vector_histories(self.store, batch, releases, days, users, lambda part, work: work())
         finish(self.store, batch)
+
+    def _write_silver(self, drop: str) -> None:
+        for name, table in SILVER.items():
+            self._append(table, [r for r in self.shop.rows[name] if r["drop_id"] == drop], drop)
+        self._embed(self.contents(drop), drop)
 
     def _embed(self, contents: Sequence[tuple[str, str, str]], transaction: str) -> None:
         self._append(EMBEDDINGS, [_embedding(c, m, part, vector_of(c, part)) for c, m, part in contents], transaction)

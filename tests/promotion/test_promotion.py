@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from pyspark.sql import functions as F
 
 from pipelines.errors import (
     EncoderMismatchError,
@@ -19,7 +21,7 @@ from pipelines.releases.gate import judged_by_comparison
 from pipelines.releases.inventory import RELEASE_TAG, SERVICE_TAG
 from pipelines.releases.journal import read_journal, read_log
 from pipelines.releases.mlflow_client import mlflow_client
-from pipelines.releases.pin import read_pin, write_pin
+from pipelines.releases.pin import live_releases, read_pin, write_pin
 from pipelines.releases.promote import promote
 from pipelines.releases.registry import CHAMPION, registered_encoders
 from pipelines.releases.retire import Retired, retire
@@ -118,6 +120,16 @@ def rolled_back(home: PromotedHome, promoted: Promoted) -> RolledBack:
     return RolledBack(name, back, home.answers())
 
 
+@pytest.fixture(scope="module")
+def late_rows(home: PromotedHome, rolled_back: RolledBack) -> dict[str, list[tuple[str, datetime]]]:
+    """The visual interests that a regular run with a late drop wrote, by encoder."""
+    as_of = home.take_in_late(live_releases(home.settings))
+    rows = home.store.read(USER_VISUAL_INTEREST).where(F.col("created_at") == F.lit(as_of)).collect()
+    return {
+        name: sorted((r.user_id, r.event_timestamp) for r in rows if r.encoder == name) for name in ("clip", "tuned")
+    }
+
+
 @dataclass(frozen=True)
 class Ended:
     """What was said when r1 was to be retired while a model consumed it, and afterwards."""
@@ -128,7 +140,7 @@ class Ended:
 
 
 @pytest.fixture(scope="module")
-def ended(home: PromotedHome, rolled_back: RolledBack) -> Ended:
+def ended(home: PromotedHome, late_rows: dict[str, list[tuple[str, datetime]]]) -> Ended:
     with mlflow_client(home.settings) as client:
         client.create_registered_model("churn")
         run = client.create_run("0")
@@ -186,6 +198,11 @@ def test_going_back_gives_the_same_bytes(rolled_back: RolledBack, promoted: Prom
     assert rolled_back.release == "r1"
     assert rolled_back.back == original
     assert rolled_back.forth == promoted.answers
+
+
+def test_regular_runs_go_on_for_every_live_release(late_rows: dict[str, list[tuple[str, datetime]]]) -> None:
+    # Also: nothing that was backfilled differs from what a regular run makes of it, or it would be corrected here.
+    assert late_rows["clip"] == late_rows["tuned"] != []
 
 
 def test_a_release_that_is_consumed_stays(ended: Ended) -> None:
