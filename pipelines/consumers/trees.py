@@ -59,8 +59,9 @@ class Trees:
         parts = []
         # The trees are nowhere public; a test holds what is read here against the library's own scores.
         for number, [tree] in enumerate(self._model._predictors):
-            nodes, leaf = tree.nodes, tree.nodes["is_leaf"].astype(bool)
-            split = [None if ends else known[f] for f, ends in zip(nodes["feature_idx"], leaf, strict=True)]
+            nodes = tree.nodes
+            leaf: npt.NDArray[np.bool_] = nodes["is_leaf"].astype(bool)
+            split = [None if end else known[f] for f, end in zip(nodes["feature_idx"], leaf.tolist(), strict=True)]
             columns = {
                 "tree": np.full(len(nodes), number),
                 "node": np.arange(len(nodes)),

@@ -18,8 +18,8 @@ def registered_differently(feast: FeatureStore, declared: Sequence[Any]) -> Iter
         ("service", FeatureService, feast.list_feature_services()),
     )
     for kind, of_type, registered in kinds:
-        wanted = {o.name: o for o in declared if isinstance(o, of_type)}
-        there = {o.name: o for o in registered}
+        wanted: dict[str, Any] = {o.name: o for o in declared if type(o) is of_type}
+        there: dict[str, Any] = {o.name: o for o in registered}
         for name in sorted(wanted.keys() - there.keys()):
             yield f"{kind} {name} is not registered"
         for name in sorted(there.keys() - wanted.keys()):

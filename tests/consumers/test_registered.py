@@ -61,7 +61,7 @@ def test_a_stored_model_predicts_and_carries_its_lineage(shop: TasteShop, learne
 
         with mlflow_client(shop.settings) as client:
             [_, name, number] = learned.model.replace("models:/", "models://").rsplit("/", 2)
-            folder = Path(client.get_model_version(name, number).source.removeprefix("file://"))
+            folder = Path(str(client.get_model_version(name, number).source).removeprefix("file://"))
         model = mlflow.pyfunc.load_model(str(folder))
         names = model.metadata.get_input_schema().input_names()
         rows = pd.DataFrame(np.zeros((2, len(names))), columns=names)

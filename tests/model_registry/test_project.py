@@ -9,7 +9,7 @@ import pytest
 import typer
 import yaml
 
-from pipelines.cli import app
+from pipelines.cli.app import app
 from pipelines.settings import PROJECT_ROOT
 
 PROJECT: dict[str, Any] = yaml.safe_load((PROJECT_ROOT / "mlflow" / "MLproject").read_text(encoding="utf-8"))
