@@ -20,7 +20,7 @@ import numpy.typing as npt
 from pipelines.errors import ReleaseFileError
 
 Matrix: TypeAlias = npt.NDArray[np.float64]
-RANKS, RIDGES = (32, 128), (0.03, 0.3, 3.0)
+RANKS, RIDGES = (32, 128), (0.003, 0.03, 0.3, 3.0)
 """What is tried of a low-rank map: dimensions it keeps, and how much of a direction's mean spread holds it back."""
 _STILL = 0.01  # of the mean spread along an axis
 _SEED = 1

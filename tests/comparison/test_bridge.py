@@ -48,9 +48,9 @@ def test_a_stretched_and_moved_space_needs_the_affine_map(old: Floats) -> None:
         kind: (apply(*fit(new[:400], old[:400]), new[400:]) * old[400:]).sum(axis=1).mean()
         for kind, fit in KINDS.items()
     }
-    assert likeness["low-rank affine"] > likeness["orthogonal"] + 0.05
+    assert likeness["low-rank affine"] > 0.98 > 0.95 > likeness["orthogonal"]
     noise = units(random.normal(size=old.shape))
-    assert (apply(*KINDS["orthogonal"](noise[:400], old[:400]), noise[400:]) * old[400:]).sum(axis=1).mean() < 0.7
+    assert (apply(*KINDS["orthogonal"](noise[:400], old[:400]), noise[400:]) * old[400:]).sum(axis=1).mean() < 0.2
 
 
 def test_a_bridge_of_encoders_is_measured_and_written(settings: Settings, encoding: Encoding, tmp_path: Path) -> None:
