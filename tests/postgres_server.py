@@ -35,7 +35,7 @@ class PostgresServer:
             self.port: int = free.getsockname()[1]
         self._process: subprocess.Popen[bytes] | None = None
         initialise = ["-D", str(self._folder / "data"), "-U", "tests", "-A", "trust", "-E", "UTF8", "--no-locale", "-N"]
-        subprocess.run([self._program("initdb"), *initialise], check=True, capture_output=True, **self._as_user())
+        subprocess.run([self._program("initdb"), *initialise], check=True, capture_output=True, user=self._user)
 
     @property
     def url(self) -> str:
@@ -47,7 +47,7 @@ class PostgresServer:
         options = ["-D", str(self._folder / "data"), "-p", str(self.port), "-h", "127.0.0.1", "-F", "-k", ""]
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [self._program("postgres"), *options], stdout=log, stderr=log, **self._as_user()
+                [self._program("postgres"), *options], stdout=log, stderr=log, user=self._user
             )
         import psycopg
 
@@ -75,9 +75,6 @@ class PostgresServer:
 
     def _program(self, name: str) -> str:
         return str(self._programs / name)
-
-    def _as_user(self) -> dict[str, int]:
-        return {} if self._user is None else {"user": self._user}
 
 
 def _programs() -> Path | None:

@@ -55,7 +55,7 @@ class Trees:
 
     def table(self, names: Sequence[str]) -> TreeTable:
         """The grown trees as a table, over features of the given names (all that `fit` was given)."""
-        known = [name for name, has in zip(names, self._known, strict=True) if has]
+        known = [name for name, has in zip(names, self._known.tolist(), strict=True) if has]
         parts = []
         # The trees are nowhere public; a test holds what is read here against the library's own scores.
         for number, [tree] in enumerate(self._model._predictors):

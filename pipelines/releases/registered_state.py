@@ -13,12 +13,12 @@ from pipelines.serving.delta_source import DeltaSource
 def registered_differently(feast: FeatureStore, declared: Sequence[Any]) -> Iterator[str]:
     """Views and services that are missing, that no live release has, or that say something else; a sentence each."""
     feast.refresh_registry()
-    kinds: tuple[tuple[str, type, Sequence[Any]], ...] = (
+    kinds: tuple[tuple[str, type[Any], Sequence[Any]], ...] = (
         ("view", FeatureView, feast.list_batch_feature_views()),
         ("service", FeatureService, feast.list_feature_services()),
     )
     for kind, of_type, registered in kinds:
-        wanted: dict[str, Any] = {o.name: o for o in declared if type(o) is of_type}
+        wanted: dict[str, Any] = {o.name: o for o in declared if isinstance(o, of_type)}
         there: dict[str, Any] = {o.name: o for o in registered}
         for name in sorted(wanted.keys() - there.keys()):
             yield f"{kind} {name} is not registered"
