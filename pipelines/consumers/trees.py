@@ -42,7 +42,7 @@ class Trees:
     def fit(self, features: Floats32, labels: npt.NDArray[np.bool_]) -> Trees:
         """Of (rows, names), NaN where nothing is known, and (rows,)."""
         # The library refuses a column without any value, such as likeness of films in a shop without films.
-        self._known = ~np.isnan(features).all(axis=0)
+        self._known: npt.NDArray[np.bool_] = np.asarray(~np.isnan(features).all(axis=0))
         with _one_thread():
             self._model.fit(features[:, self._known], labels)
         return self
