@@ -40,8 +40,7 @@ if TYPE_CHECKING:
 
 SILVER = {"events": EVENTS, "reviews": REVIEWS, "contents": PRODUCT_CONTENTS, "links": IDENTITIES, "consents": CONSENTS}
 WIDTH = 6
-# Two batches: a load of history and a regular drop.
-BATCHES = (("first", at(12.5), True), ("second", at(17), False))
+LOADED = at(17)
 SILVER_DROPS = ("first", "second", "late")
 
 
@@ -90,12 +89,11 @@ class PromotedHome:
     def furnish(self) -> PromotedHome:
         open_home(self.settings, create=True)
         write_pin(self.settings, [RELEASE], "r1")
-        previous = None
-        for drop, as_of, history in BATCHES:
+        history = SILVER_DROPS[:2]
+        for drop in history:
             self._write_silver(drop)
-            self._build(Batch("features", (drop,), as_of, previous, history, drop), [RELEASE])
-            previous = as_of
-        run = Run(self.settings, BATCHES[-1][1], "first")
+        self._build(Batch("features", history, LOADED, None, True, "load"), [RELEASE])
+        run = Run(self.settings, LOADED, "first")
         apply(self.settings, run)
         materialise(self.store, run)
         return self
@@ -103,7 +101,7 @@ class PromotedHome:
     def take_in_late(self, releases: Sequence[Release]) -> datetime:
         """A regular run on the late drop, for several releases; its time. Late contents are reviews alone."""
         self._write_silver("late")
-        batch = Batch("features", ("late",), at(18), BATCHES[-1][1], False, "late")
+        batch = Batch("features", ("late",), at(18), LOADED, False, "late")
         self._build(batch, releases)
         return batch.as_of
 
