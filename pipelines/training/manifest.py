@@ -68,16 +68,15 @@ class Manifest(BaseModel):
 
     `as_of` is when consent was looked at, `consent_versions` are the Delta versions of the tables that decided whose
     rows were withheld; `encoders` what the service's tags say of them, MLflow's URIs among it; `release_parts` the
-    checksum of what the release is made of, whatever its name ("" in manifests of earlier versions); `keyed` that the
-    entity file's ids were subject keys already. Checksums are `sha256:…` of the files' bytes, `checksum` is the
-    manifest's own.
+    checksum of what the release is made of, whatever its name; `keyed` that the entity file's ids were subject keys
+    already. Checksums are `sha256:…` of the files' bytes, `checksum` is the manifest's own.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     format: int = FORMAT
     service: str
     release: str
-    release_parts: str = ""
+    release_parts: str
     purpose: str
     as_of: AwareDatetime
     join_key: str
