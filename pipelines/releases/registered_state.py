@@ -26,11 +26,15 @@ def registered_differently(feast: FeatureStore, declared: Sequence[Any]) -> Iter
             yield f"{kind} {name} is of no live release"
         for name in sorted(wanted.keys() & there.keys()):
             if _meaning(wanted[name]) != _meaning(there[name]):
-                yield f"{kind} {name} is of {_release(there[name])}, expected {_release(wanted[name])}"
+                yield f"{kind} {name} {_difference(there[name], wanted[name])}"
 
 
-def _release(found: Any) -> str:
-    return str(found.tags.get("release", "no release"))
+def _difference(found: Any, wanted: Any) -> str:
+    release, expected = (str(o.tags.get("release", "no release")) for o in (found, wanted))
+    if release != expected:
+        return f"is of {release}, expected {expected}"
+    names = sorted(n for n in found.tags.keys() | wanted.tags.keys() if found.tags.get(n) != wanted.tags.get(n))
+    return f"has other tags: {', '.join(names)}" if names else "has other features, or another place of its rows"
 
 
 def _meaning(found: Any) -> tuple[Any, ...]:

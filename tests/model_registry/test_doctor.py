@@ -99,6 +99,7 @@ def test_aliases_and_versions_in_mlflow_are_brought_back(settings: Settings) -> 
     repair(settings, examine(settings))
     # A deleted number is not given twice, and the definitions name the new one.
     assert model_uris(settings)["tiny-e5/1"] == "models:/tiny-e5/2"
+    assert "view user_review_interest_personalisation_tiny_e5_1 has other tags: mlflow_models" in said(settings)
     repair(settings, examine(settings))
     assert examine(settings) == []
 
