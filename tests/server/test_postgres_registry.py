@@ -26,7 +26,7 @@ def postgres() -> Iterator[PostgresServer]:
     server.start()
     yield server
     # Feast never closes the connections of its registries.
-    for engine in [found for found in gc.get_objects() if isinstance(found, Engine)]:
+    for engine in [found for found in gc.get_objects() if issubclass(type(found), Engine)]:
         if engine.url.port == server.port:
             engine.dispose()
     server.remove()
