@@ -15,7 +15,7 @@ from pipelines.tables.schema import Table
 
 if TYPE_CHECKING:
     from py4j.java_gateway import JavaObject
-    from pyspark.sql import Column, DataFrame, DataFrameWriter, SparkSession
+    from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
 
 
 class TableStore:
@@ -96,10 +96,6 @@ class TableStore:
             .merge(self.conform(rows, table).alias("s"), f"({pruning}) AND {condition}" if pruning else condition)
         )
         merge.whenMatchedUpdateAll().whenNotMatchedInsertAll().execute()
-
-    def delete_where(self, table: Table, condition: Column) -> None:
-        """Delete rows of a table that exists."""
-        DeltaTable.forPath(self.spark, self.location(table)).delete(condition)
 
     def delete_of(self, table: Table, gone: DataFrame, column: str) -> None:
         """Delete the rows, of a table that exists, whose `column` is among the distinct values of `gone`'s only one."""

@@ -13,7 +13,7 @@ from pipelines.answers.rows import SIMILARITY
 from pipelines.point_in_time.history_plan import HistoryView
 from pipelines.point_in_time.join import point_in_time_join
 from pipelines.ranking.similarities import PRODUCT_TABLE, USER_COLUMNS
-from pipelines.releases.pin import kept_release
+from pipelines.releases.pin import any_release
 from pipelines.serving.repo import declared_views, feature_store
 from pipelines.settings import Settings
 from pipelines.training.manifest import ViewPart
@@ -38,7 +38,7 @@ class OfflineFeatures:
     def __init__(self, settings: Settings, release: str) -> None:
         """Raises UnknownReleaseError where the home no longer has the release's manifest."""
         self._settings = settings
-        views = declared_views(settings, kept_release(settings, release))
+        views = declared_views(settings, any_release(settings, release))
         self._parts = {name: ViewPart.of(view) for name, view in views.items()}
         self._retrieval = retrieval_of(feature_store(settings).config.offline_store)
 

@@ -40,6 +40,6 @@ def _forget(store: TableStore, run: Run) -> None:
     # Looking costs a part of what deleting nothing would.
     if not answers.join(erased, "subject_id", "left_semi").isEmpty():
         store.delete_of(ANSWERS, erased, "subject_id")
-    old = F.col("asked_at") < F.lit(run.as_of - timedelta(days=run.settings.answer_days))
-    if not answers.where(old).isEmpty():
-        store.delete_where(ANSWERS, old)
+    oldest = run.as_of - timedelta(days=run.settings.answer_days)
+    if not answers.where(F.col("asked_at") < F.lit(oldest)).isEmpty():
+        store.delete_where(ANSWERS, f"asked_at < TIMESTAMP '{oldest.isoformat()}'")

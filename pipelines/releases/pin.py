@@ -80,14 +80,6 @@ def live_release(settings: Settings, name: str | None) -> Release:
     return _load(settings, chosen, pin.live[chosen])
 
 
-def kept_release(settings: Settings, name: str) -> Release:
-    """A release by its manifest, live or no longer. Raises UnknownReleaseError."""
-    text = _read(settings, f"{name}.json")
-    if text is None:
-        raise UnknownReleaseError(f"the home has no manifest of a release '{name}'")
-    return Release.from_json(text)
-
-
 def write_pin(settings: Settings, releases: list[Release], default: str) -> Pin:
     """Write the manifests that are new, then move the pin. A manifest that is there is never changed.
 

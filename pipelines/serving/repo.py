@@ -101,8 +101,10 @@ def declarations(settings: Settings, releases: Sequence[Release], default: Relea
 
 def declared_views(settings: Settings, release: Release) -> dict[str, FeatureView]:
     """The feature views of a release by name, as declared in feature_repo/, whether it is live or not."""
-    views: dict[str, FeatureView] = _definitions("views").feature_views([release], settings.under_home())
-    return views
+    declared: dict[str, FeatureView] = _definitions("views").feature_views(
+        [release], settings.under_home(), model_uris(settings)
+    )
+    return declared
 
 
 def apply(settings: Settings, run: Run, releases: Sequence[Release] | None = None) -> StepReport:
