@@ -61,15 +61,15 @@ USES = (
     ),
     Use(
         "risk",
-        "Who may leave or be dissatisfied: activity, value and how a user rates and writes.",
+        "Who may leave or be dissatisfied: activity, value, how a user rates and writes, and what the reviews say.",
         "personalisation",
-        (tables.USER_ACTIVITY, tables.USER_VALUE, tables.USER_REVIEW_PROFILE),
+        (tables.USER_ACTIVITY, tables.USER_VALUE, tables.USER_REVIEW_PROFILE, tables.USER_OPINIONS),
     ),
     Use(
         "product_ranking",
-        "How a product does and what it looks like.",
+        "How a product does, what its reviews say and what it looks like.",
         None,
-        (tables.PRODUCT_ACTIVITY, tables.PRODUCT_VECTORS),
+        (tables.PRODUCT_ACTIVITY, tables.PRODUCT_OPINIONS, tables.PRODUCT_VECTORS),
     ),
 )
 
@@ -78,10 +78,13 @@ def feature_service(use: Use, release: Release, views: Mapping[str, FeatureView]
     """A use's features, wholly of one release."""
     # The list's type is FeatureService's own; lists are invariant.
     chosen: list[FeatureView | OnDemandFeatureView | LabelView | str] = [
-        views[view_name(table, use.purpose if table.purposes else None, release)] for table in use.histories
+        views[view_name(table, use.purpose if table.purposes else None, release)]
+        for table in use.histories
+        if release.serves(table)
     ]
     tags = {"use": use.name, "release": release.name, "purpose": use.purpose or "none"}
-    for part in sorted({table.depends_on for table in use.histories if table.depends_on}):
+    served = (table for table in use.histories if release.serves(table))
+    for part in sorted({table.depends_on for table in served if table.depends_on}):
         tags[f"{part}_encoder"], tags[f"{part}_version"] = release.encoder_for(part)
     return FeatureService(name=name, features=chosen, description=use.description, owner=OWNER, tags=tags)
 

@@ -51,7 +51,7 @@ def feature_views(releases: Sequence[Release], home: str) -> dict[str, FeatureVi
     sharing: dict[str, tuple[Table, str | None, list[Release]]] = {}
     for table in (*HISTORIES, USER_CONSENT):
         for purpose in table.purposes or (None,):
-            for release in releases:
+            for release in (release for release in releases if release.serves(table)):
                 name = view_name(table, purpose, release)
                 sharing.setdefault(name, (table, purpose, []))[2].append(release)
     return {name: feature_view(table, purpose, shared, home) for name, (table, purpose, shared) in sharing.items()}

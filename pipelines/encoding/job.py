@@ -19,6 +19,7 @@ from pyspark.sql import functions as F
 from encoders.spec import EncoderSpec
 from pipelines.delta import TableStore
 from pipelines.encoding.contents import MEMBER_MODALITY, MODALITIES, contents_for
+from pipelines.encoding.judging import judge_reviews
 from pipelines.encoding.pooling import pooled, to_pool
 from pipelines.encoding.vectors import embedding_vectors, embeddings_of
 from pipelines.encoding.worker import RESULT, encoding_function
@@ -41,7 +42,8 @@ _KEYS = ["content_hash", "modality"]
 
 
 def encode(store: TableStore, run: Run, release: Release) -> StepReport:
-    """Give every content of the drops not yet taken in a row in features.embeddings: a vector, or why not.
+    """Give every content of the drops not yet taken in a row in features.embeddings: a vector, or why not. Then let
+    the release's heads judge the new reviews.
 
     Contents that failed for a transient reason are tried again, once a run and three times in all. Without
     anything to do no worker is started and no table written. Raises EncoderUnusableError where an encoder cannot
@@ -50,6 +52,7 @@ def encode(store: TableStore, run: Run, release: Release) -> StepReport:
     with timed_step("encode") as report:
         for part, spec in release.encoders.items():
             _encode_part(store, run, part, spec, report)
+        judge_reviews(store, run, release, report)
     return report
 
 

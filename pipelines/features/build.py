@@ -12,13 +12,21 @@ from pyspark.sql import functions as F
 from pipelines.delta import TableStore
 from pipelines.features.changes import device_links, dirty_subject_days, dirty_users
 from pipelines.features.daily import build_daily
+from pipelines.features.opinions import build_product_opinions, build_user_opinions
 from pipelines.features.products import build_product_activity
 from pipelines.features.recent_products import build_recent_products
 from pipelines.features.scalars import build_scalars, expiring_users
 from pipelines.governance.progress import Batch, finish, pending_batches, start
 from pipelines.governance.runs import Run, StepReport, timed_step
 from pipelines.tables.aggregates import USER_DAILY, USER_TILES
-from pipelines.tables.features import PRODUCT_ACTIVITY, PRODUCT_VECTORS, USER_FUSED, USER_RECENT_PRODUCTS
+from pipelines.tables.features import (
+    PRODUCT_ACTIVITY,
+    PRODUCT_OPINIONS,
+    PRODUCT_VECTORS,
+    USER_FUSED,
+    USER_OPINIONS,
+    USER_RECENT_PRODUCTS,
+)
 
 if TYPE_CHECKING:
     from pipelines.releases.manifest import Release
@@ -53,7 +61,7 @@ def _build(store: TableStore, batch: Batch, release: Release | None, report: Ste
 
     try:
         timed(USER_DAILY.name, lambda: build_daily(store, days))
-        build_scalar_histories(store, batch, days, users, timed)
+        build_scalar_histories(store, batch, release, days, users, timed)
         if release is not None:
             build_vector_histories(store, batch, release, days, users, timed)
         report.add(None, "users_touched", users.count())
@@ -65,11 +73,16 @@ def _build(store: TableStore, batch: Batch, release: Release | None, report: Ste
 Timed = Callable[[str, Callable[[], "int | dict[str, int]"]], None]
 
 
-def build_scalar_histories(store: TableStore, batch: Batch, days: DataFrame, users: DataFrame, timed: Timed) -> None:
+def build_scalar_histories(
+    store: TableStore, batch: Batch, release: Release | None, days: DataFrame, users: DataFrame, timed: Timed
+) -> None:
     """Histories of counts and amounts: of users with something new, and of those whose windows expired."""
     due = users_due(store, batch, users).persist()
     try:
         timed("scalars", lambda: build_scalars(store, batch, due))
+        if release is not None and release.heads:
+            timed(USER_OPINIONS.name, lambda: build_user_opinions(store, batch, release, due))
+            timed(PRODUCT_OPINIONS.name, lambda: build_product_opinions(store, batch, release, days))
     finally:
         due.unpersist()
     timed(USER_RECENT_PRODUCTS.name, lambda: build_recent_products(store, batch, users))
