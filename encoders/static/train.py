@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +20,11 @@ from encoders.bundled import default_cache_dir, file_checksum
 from encoders.e5_weights import package_file, read
 from encoders.heads.corpora import Labelled
 from encoders.heads.fit import logistic
-from encoders.load import load
+from encoders.heads.kept_vectors import KeptVectors
+from encoders.heads.texts import Corpus, corpus
+from encoders.load import Encoder, load
 from encoders.spec import resolve
-from encoders.static import assemble, student, teacher, vocabulary
-from encoders.static.texts import Corpus, corpus
+from encoders.static import assemble, student, vocabulary
 
 SEED = 0
 SIZE, CLAUSES, STEPS = 32_000, 12_000, 3000
@@ -40,45 +42,53 @@ def main() -> None:
     parser.add_argument(
         "--cache", type=Path, default=default_cache_dir(), help="of set-up and of the teacher's vectors"
     )
-    parser.add_argument("--taught", type=int, default=None, help="ask the teacher of so many texts only (default: all)")
+    parser.add_argument("--share", type=float, default=1.0, help="of the texts that the teacher is asked of")
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    texts = corpus(arguments.sources, arguments.reviews, CLAUSES, SEED)
-    pieces = vocabulary.choose(package_file(), texts.training_texts, SIZE)
-    rows, figures = teach(texts, pieces, arguments.cache, arguments.taught)
-    figures["probe"] = probe(
-        texts, student.token_ids(vocabulary.tokenizer(package_file(), pieces), _whole(texts)), rows
-    )
+    teacher = resolve(TEACHER)
+
+    @cache
+    def encoder() -> Encoder:
+        return load(teacher, threads=arguments.threads, cache_dir=arguments.cache)
+
+    folder = arguments.cache / "training-vectors" / teacher.checksum.removeprefix("sha256:")[:12]
+    texts = corpus(arguments.sources, arguments.reviews, CLAUSES)
+    pieces = vocabulary.choose(package_file(), [row.text for row in texts.training], SIZE)
+    rows, figures = teach(texts, pieces, KeptVectors(encoder, folder, print), arguments.share)
     (assemble.HERE / "metrics.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     save(rows, pieces)
 
 
-def teach(texts: Corpus, pieces: np.ndarray, cache: Path, taught: int | None) -> tuple[torch.Tensor, dict[str, object]]:
-    """Trained rows, and how near they come to the teacher on the texts it was asked of."""
-    lessons_texts = texts.training_texts
-    ids = student.token_ids(vocabulary.tokenizer(package_file(), pieces), lessons_texts)
-    encoder = load(resolve(TEACHER), threads=torch.get_num_threads(), cache_dir=cache)
-    chosen = np.random.default_rng(SEED).permutation(len(lessons_texts))[:taught]
-    said = teacher.vectors(encoder, [lessons_texts[row] for row in chosen], cache / "teacher", print)
+def teach(texts: Corpus, pieces: np.ndarray, kept: KeptVectors, share: float) -> tuple[torch.Tensor, dict[str, object]]:
+    """Trained rows, and how they do on held-out texts."""
+    tokens = vocabulary.tokenizer(package_file(), pieces)
+    ids = student.token_ids(tokens, [row.text for row in texts.training])
+    training, held_out = texts.asked(share)
+    said = kept.of([row.text for row in training])
     # All of e5's vectors lie in one narrow cone: what they have in common says nothing of a text.
-    said = said - said.mean(axis=0)
-    goals = np.zeros((len(lessons_texts), said.shape[1]), dtype=np.float32)
-    goals[chosen] = said / np.linalg.norm(said, axis=1, keepdims=True)
-    labels = [row.label for row in texts.labelled if not row.held_out] + [None] * len(texts.clauses)
-    lessons = student.Lessons(
-        ids, torch.from_numpy(goals), torch.tensor([-1 if label is None else label for label in labels])
-    )
-    rows = student.start(_embeddings(pieces), [ids[row] for row in chosen], goals[chosen])
+    centre = said.mean(axis=0)
+    place = {row.text: number for number, row in enumerate(texts.training)}
+    asked = [place[row.text] for row in training]
+    goals = np.zeros((len(ids), said.shape[1]), dtype=np.float32)
+    goals[asked] = _unit(said - centre)
+    labels = [-1 if row.label is None or row.source == "clause" else row.label for row in texts.training]
+    rows = student.start(_embeddings(pieces), [ids[row] for row in asked], goals[asked])
+    lessons = student.Lessons(ids, torch.from_numpy(goals), torch.tensor(labels))
     rows = student.fit(rows, lessons, steps=STEPS, seed=SEED, pleased=PLEASED)
-    near = (student.embed(rows, [ids[row] for row in chosen]) * goals[chosen]).sum(axis=1)
-    return rows, {"taught": len(chosen), "cosine to teacher, centred, training": round(float(near.mean()), 4)}
+    committed = assemble.unpack(assemble.pack(rows, pieces))[0]
+    vectors = student.embed(committed, student.token_ids(tokens, [row.text for row in texts.whole]))
+    own = student.embed(committed, student.token_ids(tokens, [row.text for row in held_out]))
+    near = (own * _unit(kept.of([row.text for row in held_out]) - centre)).sum(axis=1)
+    return rows, {
+        "texts the teacher was asked of": len(training),
+        "held-out cosine to the teacher, its mean taken off": round(float(near.mean()), 4),
+        "sentiment probe, held out": probe_vectors(texts.whole, vectors),
+    }
 
 
-def probe(texts: Corpus, ids: list[np.ndarray], rows: torch.Tensor) -> dict[str, dict[str, float]]:
-    """Logistic regression on the vectors of training texts, right about so many of the held-out ones, by language."""
-    vectors = student.embed(assemble.unpack(assemble.pack(rows, np.zeros(0)))[0], ids)
-    return probe_vectors(texts.labelled, vectors)
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
 
 
 def probe_vectors(labelled: list[Labelled], vectors: np.ndarray) -> dict[str, dict[str, float]]:
@@ -104,10 +114,6 @@ def save(rows: torch.Tensor, pieces: np.ndarray) -> None:
     checksums = assemble.HERE.parent / "bundled_checksums.json"
     known = json.loads(checksums.read_text(encoding="utf-8"))
     checksums.write_text(json.dumps({**known, "static-text": checksum}, indent=2) + "\n", encoding="utf-8")
-
-
-def _whole(texts: Corpus) -> list[str]:
-    return [row.text for row in texts.labelled]
 
 
 def _embeddings(pieces: np.ndarray) -> np.ndarray:

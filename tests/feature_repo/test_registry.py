@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -29,7 +30,8 @@ def release(name: str, clip_version: str) -> Release:
     def spec(encoder: str, version: str, *modalities: str) -> EncoderSpec:
         return EncoderSpec(encoder, version, f"test:{encoder}", modalities, 4, "sha256:0", "Apache-2.0")
 
-    return Release(name, spec("tiny-clip", clip_version, "image", "text"), spec("tiny-e5", "1", "text"))
+    heads = {"sentiment": "1", "aspects": "1"}
+    return Release(name, spec("tiny-clip", clip_version, "image", "text"), spec("tiny-e5", "1", "text"), heads=heads)
 
 
 R1, R2 = release("r1", "1"), release("r2", "2")
@@ -84,6 +86,15 @@ def test_every_use_has_a_service_per_release_and_a_bare_name(registry: FeatureSt
             of_user = view.join_keys == ["user_id"]
             assert view.tags.get("purpose", "none") == (service.tags["purpose"] if of_user else "none")
     assert services["recommendation_r2"].tags["clip_version"] == "2"
+
+
+def test_a_release_without_heads_has_no_views_of_opinions(tmp_path: Path) -> None:
+    early = dataclasses.replace(R1, heads=None)
+    store = applied(Settings(home=str(tmp_path / "home")), [early])
+    assert not [view.name for view in store.list_batch_feature_views() if "opinions" in view.name]
+    risk = store.get_feature_service("risk")
+    assert [p.name for p in risk.feature_view_projections if "opinions" in p.name] == []
+    assert "opinions_version" not in risk.tags
 
 
 def test_a_release_that_is_no_longer_live_leaves_the_registry(tmp_path: Path) -> None:
