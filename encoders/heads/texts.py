@@ -9,9 +9,6 @@ from pathlib import Path
 from encoders.heads.clauses import clauses
 from encoders.heads.corpora import Labelled, chinese_reviews, english_sentences
 
-# Characters up to which a review is short: a transformer reads three of them in the time of one long one.
-_SHORT = 100
-
 
 @dataclass(frozen=True)
 class Corpus:
@@ -27,20 +24,18 @@ class Corpus:
         return [row for row in self.whole if not row.held_out] + self.clauses
 
     def asked(self, share: float) -> tuple[list[Labelled], list[Labelled]]:
-        """(training, held out): the texts that a slow encoder is asked of. Of each kind the first `share`, of Chinese
-        training reviews the short ones before the long ones."""
+        """(training, held out): the texts that a slow encoder is asked of, of each kind the first `share`."""
         training, held_out = [], []
         for language in ("zh", "en"):
             mine = [row for row in self.whole if row.language == language]
-            known = sorted((row for row in mine if not row.held_out), key=lambda row: len(row.text) > _SHORT)
-            training += _first(known, share)
+            training += _first([row for row in mine if not row.held_out], share)
             held_out += _first([row for row in mine if row.held_out], share)
         return training + _first(self.clauses, share), held_out
 
 
 def corpus(sources: Path, reviews: Path, clause_count: int) -> Corpus:
     """Clauses that are also whole texts, or that a held-out review shares, are left out."""
-    whole = _by_hash(chinese_reviews(reviews) + english_sentences(sources))
+    whole = _by_hash(chinese_reviews(reviews, sources) + english_sentences(sources))
     taken = {row.text for row in whole}
     taken |= {clause for row in whole if row.held_out and row.language == "zh" for clause in clauses(row.text)}
     found = {}

@@ -27,11 +27,10 @@ from encoders.spec import resolve
 from encoders.static import assemble, student, vocabulary
 
 SEED = 0
-SIZE, CLAUSES, STEPS = 32_000, 12_000, 3000
-PLEASED = 0.1
+SIZE, CLAUSES, STEPS = 32_000, 12_000, 800
 TEACHER = "bundled:e5-small"
 # How strongly the probe of the report is held back.
-_RIDGE = 3.0
+_RIDGE = 0.1
 
 
 def main() -> None:
@@ -63,27 +62,26 @@ def main() -> None:
 def teach(texts: Corpus, pieces: np.ndarray, kept: KeptVectors, share: float) -> tuple[torch.Tensor, dict[str, object]]:
     """Trained rows, and how they do on held-out texts."""
     tokens = vocabulary.tokenizer(package_file(), pieces)
-    ids = student.token_ids(tokens, [row.text for row in texts.training])
+
+    def ids_of(rows: list[Labelled]) -> list[np.ndarray]:
+        return student.token_ids(tokens, [row.text for row in rows])
+
     training, held_out = texts.asked(share)
     said = kept.of([row.text for row in training])
     # All of e5's vectors lie in one narrow cone: what they have in common says nothing of a text.
     centre = said.mean(axis=0)
-    place = {row.text: number for number, row in enumerate(texts.training)}
-    asked = [place[row.text] for row in training]
-    goals = np.zeros((len(ids), said.shape[1]), dtype=np.float32)
-    goals[asked] = _unit(said - centre)
-    labels = [-1 if row.label is None or row.source == "clause" else row.label for row in texts.training]
-    rows = student.start(_embeddings(pieces), [ids[row] for row in asked], goals[asked])
-    lessons = student.Lessons(ids, torch.from_numpy(goals), torch.tensor(labels))
-    rows = student.fit(rows, lessons, steps=STEPS, seed=SEED, pleased=PLEASED)
+    goals = _unit(said - centre)
+    rows = student.start(_embeddings(pieces), ids_of(training), goals)
+    rows = student.fit(rows, ids_of(training), goals, steps=STEPS, seed=SEED)
+    judged = [row for row in texts.whole if row.label is not None and not row.held_out]
+    rows = student.with_sentiment(rows, ids_of(judged), np.array([row.label for row in judged]))
     committed = assemble.unpack(assemble.pack(rows, pieces))[0]
-    vectors = student.embed(committed, student.token_ids(tokens, [row.text for row in texts.whole]))
-    own = student.embed(committed, student.token_ids(tokens, [row.text for row in held_out]))
-    near = (own * _unit(kept.of([row.text for row in held_out]) - centre)).sum(axis=1)
+    near = student.embed(committed, ids_of(held_out)) * _unit(kept.of([row.text for row in held_out]) - centre)
     return rows, {
         "texts the teacher was asked of": len(training),
-        "held-out cosine to the teacher, its mean taken off": round(float(near.mean()), 4),
-        "sentiment probe, held out": probe_vectors(texts.whole, vectors),
+        "labelled training texts": len(judged),
+        "held-out cosine to the teacher, its mean taken off": round(float(near.sum(axis=1).mean()), 4),
+        "sentiment probe, held out": probe_vectors(texts.whole, student.embed(committed, ids_of(texts.whole))),
     }
 
 
