@@ -18,9 +18,9 @@ _FREQUENT = 1e-3
 _BATCH = 256
 _LEFT_OUT = 0.2
 # How far the regression on tokens may lean on single ones.
-_BELIEF = 3.0
+_BELIEF = 2.0
 # Spread of the direction of sentiment beside the usual length of a text's mean.
-_SENTIMENT = 0.4
+_SENTIMENT = 0.7
 
 
 def end_to_end(ids: list[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:

@@ -27,7 +27,7 @@ from encoders.spec import resolve
 from encoders.static import assemble, student, vocabulary
 
 SEED = 0
-SIZE, CLAUSES, STEPS = 32_000, 12_000, 800
+SIZE, CLAUSES, STEPS = 32_000, 12_000, 600
 TEACHER = "bundled:e5-small"
 # How strongly the probe of the report is held back.
 _RIDGE = 50.0
