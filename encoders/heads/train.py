@@ -30,7 +30,8 @@ from encoders.spec import resolve
 CLAUSES = 12_000
 # Weight of a clause that only inherits the label of its review, and of a made-up phrase, beside a judged sentence.
 INHERITED, MADE_UP = 0.2, 0.2
-RIDGE = 50.0
+# The first chosen by cross-validation on training texts.
+REVIEW_RIDGE, CLAUSE_RIDGE = 1000.0, 300.0
 Tensors = dict[str, np.ndarray]
 
 
@@ -69,7 +70,7 @@ def train(texts: Corpus, kept: KeptVectors, share: float) -> tuple[Tensors, dict
     training, held_out = texts.asked(share)
     whole = [row for row in training if row.source != "clause" and row.label is not None]
     tests = [row for row in held_out if row.label is not None]
-    review = logistic(kept.of([row.text for row in whole]), _labels(whole), ridge=RIDGE)
+    review = logistic(kept.of([row.text for row in whole]), _labels(whole), ridge=REVIEW_RIDGE)
     clause = _clause_head(training, kept)
     about, unseen = _aspect_head(training, kept)
     tensors = {
@@ -97,7 +98,7 @@ def _clause_head(training: list[Labelled], kept: KeptVectors) -> tuple[np.ndarra
     rows = [row for row in rows if row.source == "clause" or len(clauses(row.text)) <= 1]
     made = [Labelled(phrase.text, phrase.label, "zh", "phrase") for phrase in phrases()]
     weights = [INHERITED if row.source == "clause" else 1.0 for row in rows] + [MADE_UP] * len(made)
-    return logistic(_inputs(rows + made, kept), _labels(rows + made), np.array(weights), ridge=RIDGE)
+    return logistic(_inputs(rows + made, kept), _labels(rows + made), np.array(weights), ridge=CLAUSE_RIDGE)
 
 
 def _aspect_head(
@@ -112,7 +113,7 @@ def _aspect_head(
     unseen = {}
     for aspect in ASPECTS:
         is_about = np.array([aspect in named(row) for row in rows] + [phrase.aspect == aspect for phrase in made])
-        found.append(logistic(vectors, is_about, ridge=RIDGE))
+        found.append(logistic(vectors, is_about, ridge=CLAUSE_RIDGE))
         unseen[aspect] = _unseen_cues(aspect, rows, vectors[: len(rows)], is_about[: len(rows)])
     return found, unseen
 
@@ -123,7 +124,7 @@ def _unseen_cues(aspect: str, rows: list[str], vectors: np.ndarray, is_about: np
     words = sorted({hit[0].lower() for hit in hits if hit})
     hidden = {word for place, word in enumerate(words) if place % 2}
     left_out = np.array([hit is not None and hit[0].lower() in hidden for hit in hits])
-    weights, bias = logistic(vectors[~left_out], is_about[~left_out], ridge=RIDGE)
+    weights, bias = logistic(vectors[~left_out], is_about[~left_out], ridge=CLAUSE_RIDGE)
     said = vectors @ weights + bias
     negatives = np.sort(said[~is_about])
     ranks = np.searchsorted(negatives, said[left_out]) / len(negatives)
