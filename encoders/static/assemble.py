@@ -29,7 +29,7 @@ def write(target: Path, weights: Path = WEIGHTS) -> None:
     module = "sentence_transformers.sentence_transformer.modules.StaticEmbedding"
     modules = [{"idx": 0, "name": "0", "path": "", "type": module}]
     (target / "modules.json").write_text(json.dumps(modules, indent=2) + "\n", encoding="utf-8")
-    settings = {"prompts": {}, "default_prompt_name": None, "similarity_fn_name": "cosine"}
+    settings: dict[str, object] = {"prompts": {}, "default_prompt_name": None, "similarity_fn_name": "cosine"}
     path = target / "config_sentence_transformers.json"
     path.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
