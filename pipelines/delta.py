@@ -76,6 +76,11 @@ class TableStore:
         else:
             self._create(rows, table, {})
 
+    def delete_where(self, table: Table, predicate: str) -> None:
+        """Delete, in one commit, the rows that meet a SQL predicate; none where the table does not exist."""
+        if self.exists(table):
+            DeltaTable.forPath(self.spark, self.location(table)).delete(predicate)
+
     def upsert(self, rows: DataFrame, table: Table, keys: tuple[str, ...] | None = None, pruning: str = "") -> None:
         """Insert rows, or update those whose keys are there already, in one commit.
 
@@ -121,7 +126,9 @@ class TableStore:
         clauses = [
             f"{verb} TABLE delta.`{self.location(table).replace('`', '``')}` USING delta",
             f"COMMENT {_quoted(table.comment)}",
-            f"TBLPROPERTIES ('delta.deletedFileRetentionDuration' = 'interval {table.retention_days} days')",
+            f"TBLPROPERTIES ('delta.deletedFileRetentionDuration' = 'interval {table.retention_days} days', "
+            # Delta's own choice are the first 32, and times often come last.
+            f"'delta.dataSkippingStatsColumns' = '{','.join(table.skipping_columns)}')",
         ]
         if options:
             clauses.append(f"OPTIONS ({', '.join(f'{name} {_quoted(value)}' for name, value in options.items())})")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pyspark.sql import DataFrame
@@ -12,21 +13,13 @@ from pyspark.sql import functions as F
 from pipelines.delta import TableStore
 from pipelines.features.changes import device_links, dirty_subject_days, dirty_users
 from pipelines.features.daily import build_daily
-from pipelines.features.opinions import build_product_opinions, build_user_opinions
 from pipelines.features.products import build_product_activity
 from pipelines.features.recent_products import build_recent_products
 from pipelines.features.scalars import build_scalars, expiring_users
 from pipelines.governance.progress import Batch, finish, pending_batches, start
 from pipelines.governance.runs import Run, StepReport, timed_step
 from pipelines.tables.aggregates import USER_DAILY, USER_TILES
-from pipelines.tables.features import (
-    PRODUCT_ACTIVITY,
-    PRODUCT_OPINIONS,
-    PRODUCT_VECTORS,
-    USER_FUSED,
-    USER_OPINIONS,
-    USER_RECENT_PRODUCTS,
-)
+from pipelines.tables.features import PRODUCT_ACTIVITY, PRODUCT_VECTORS, USER_FUSED, USER_RECENT_PRODUCTS
 
 if TYPE_CHECKING:
     from pipelines.releases.manifest import Release
@@ -34,8 +27,8 @@ if TYPE_CHECKING:
 JOB = "features"
 
 
-def build_features(store: TableStore, run: Run, release: Release | None) -> StepReport:
-    """Bring every feature table up to the run's time; without a release, those that need no encoder.
+def build_features(store: TableStore, run: Run, *releases: Release) -> StepReport:
+    """Bring every feature table up to the run's time, for all the releases; without any, those that need no encoder.
     With nothing new it touches no table.
 
     A batch that was cut off is resumed as it was begun; each of its writes happens once.
@@ -43,12 +36,12 @@ def build_features(store: TableStore, run: Run, release: Release | None) -> Step
     with timed_step(JOB) as report:
         for batch in pending_batches(store, JOB, run):
             start(store, batch)
-            _build(store, batch, release, report)
+            _build(store, batch, releases, report)
             finish(store, batch)
     return report
 
 
-def _build(store: TableStore, batch: Batch, release: Release | None, report: StepReport) -> None:
+def _build(store: TableStore, batch: Batch, releases: Sequence[Release], report: StepReport) -> None:
     days = dirty_subject_days(store, batch).persist()
     users = dirty_users(store, batch, days).persist()
 
@@ -61,9 +54,9 @@ def _build(store: TableStore, batch: Batch, release: Release | None, report: Ste
 
     try:
         timed(USER_DAILY.name, lambda: build_daily(store, days))
-        build_scalar_histories(store, batch, release, days, users, timed)
-        if release is not None:
-            build_vector_histories(store, batch, release, days, users, timed)
+        build_scalar_histories(store, batch, days, users, timed)
+        if releases:
+            build_vector_histories(store, batch, releases, days, users, timed)
         report.add(None, "users_touched", users.count())
     finally:
         days.unpersist()
@@ -73,16 +66,11 @@ def _build(store: TableStore, batch: Batch, release: Release | None, report: Ste
 Timed = Callable[[str, Callable[[], "int | dict[str, int]"]], None]
 
 
-def build_scalar_histories(
-    store: TableStore, batch: Batch, release: Release | None, days: DataFrame, users: DataFrame, timed: Timed
-) -> None:
+def build_scalar_histories(store: TableStore, batch: Batch, days: DataFrame, users: DataFrame, timed: Timed) -> None:
     """Histories of counts and amounts: of users with something new, and of those whose windows expired."""
     due = users_due(store, batch, users).persist()
     try:
         timed("scalars", lambda: build_scalars(store, batch, due))
-        if release is not None and release.heads:
-            timed(USER_OPINIONS.name, lambda: build_user_opinions(store, batch, release, due))
-            timed(PRODUCT_OPINIONS.name, lambda: build_product_opinions(store, batch, release, days))
     finally:
         due.unpersist()
     timed(USER_RECENT_PRODUCTS.name, lambda: build_recent_products(store, batch, users))
@@ -90,18 +78,23 @@ def build_scalar_histories(
 
 
 def build_vector_histories(
-    store: TableStore, batch: Batch, release: Release, days: DataFrame, users: DataFrame, timed: Timed
+    store: TableStore, batch: Batch, releases: Sequence[Release], days: DataFrame, users: DataFrame, timed: Timed
 ) -> None:
-    """Histories of vectors, all of the release's encoders."""
+    """Histories of vectors, of all the releases' encoders; what releases share is built once."""
     from pipelines.features.fused import build_fused
     from pipelines.features.interests import build_interests
     from pipelines.features.product_vectors import build_product_vectors
     from pipelines.features.tiles import build_tiles
+    from pipelines.releases.versions import own_histories
 
     timed(USER_TILES.name, lambda: build_tiles(store, batch, days))
-    timed("interests", lambda: build_interests(store, batch, release, users))
-    timed(USER_FUSED.name, lambda: build_fused(store, batch, release, users))
-    timed(PRODUCT_VECTORS.name, lambda: build_product_vectors(store, batch, release))
+    for number, release in enumerate(releases):
+        tables = [table for table, _ in own_histories(release, releases[:number])]
+        timed("interests", partial(build_interests, store, batch, release, users, tables))
+        if USER_FUSED in tables:
+            timed(USER_FUSED.name, partial(build_fused, store, batch, release, users))
+        if PRODUCT_VECTORS in tables:
+            timed(PRODUCT_VECTORS.name, partial(build_product_vectors, store, batch, release))
 
 
 def users_due(store: TableStore, batch: Batch, users: DataFrame) -> DataFrame:

@@ -38,10 +38,7 @@ def planned_release(settings: Settings) -> Release:
         release = default_release(settings)
         _require_same_encoders(settings, release)
         return release
-    from encoders.heads.judge import heads_for
-
-    review = _resolve(settings, "review")
-    return Release(FIRST_RELEASE, clip=_resolve(settings, "clip"), review=review, heads=heads_for(review))
+    return Release(FIRST_RELEASE, clip=_resolve(settings, "clip"), review=_resolve(settings, "review"))
 
 
 def _resolve(settings: Settings, part: str) -> EncoderSpec:

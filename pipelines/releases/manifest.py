@@ -19,7 +19,6 @@ from pipelines.tables.schema import Table
 FORMAT = 1
 FUSED_RECIPE = "fused/1"
 _ENCODER_PARTS = ("clip", "review")
-_MADE_PARTS = ("fused", "opinions")
 
 
 @dataclass(frozen=True)
@@ -53,30 +52,27 @@ class Release:
     def encoder_for(self, depends_on: str) -> tuple[str, str]:
         """What stands in the columns `encoder` and `encoder_version` of a table that depends on a part.
 
-        "fused" rests on its recipe and on every encoder, "opinions" on the heads and the encoder of reviews: their
-        version is the recipe's, or the heads' in the order of their names, followed by eight hex digits of all they
-        rest on. Short, because it becomes part of table names, which databases cut at 63 characters.
+        "fused" rests on its recipe and on every encoder: its version is the recipe's, followed by eight
+        hex digits of the encoders' keys. Short, because it becomes part of table names, which databases
+        cut at 63 characters.
         """
         if depends_on in _ENCODER_PARTS:
             spec: EncoderSpec = getattr(self, depends_on)
             return spec.name, spec.version
         if depends_on == "fused":
             name, _, version = self.fused_recipe.partition("/")
-            return name, f"{version}-{_digits(self.fused_recipe, self.clip.key, self.review.key)}"
-        if depends_on == "opinions" and self.heads:
-            versions = ".".join(self.heads[name] for name in sorted(self.heads))
-            named = [f"{name}/{self.heads[name]}" for name in sorted(self.heads)]
-            return "heads", f"{versions}-{_digits(*named, self.review.key)}"
-        raise ValueError(f"no part {depends_on!r} in release {self.name}; parts: {(*_ENCODER_PARTS, *_MADE_PARTS)}")
-
-    def serves(self, table: Table) -> bool:
-        """Whether the release has the part that a table depends on: one made before there were heads has none."""
-        return table.depends_on != "opinions" or bool(self.heads)
+            rests_on = "|".join([self.fused_recipe, self.clip.key, self.review.key])
+            return name, f"{version}-{hashlib.sha256(rests_on.encode()).hexdigest()[:8]}"
+        raise ValueError(f"no part {depends_on!r} in a release; expected one of {(*_ENCODER_PARTS, 'fused')}")
 
     @property
     def encoders(self) -> dict[str, EncoderSpec]:
         """The encoders by the part they play."""
         return {part: getattr(self, part) for part in _ENCODER_PARTS}
+
+    def rests_on(self, depends_on: str) -> tuple[EncoderSpec, ...]:
+        """The encoders behind a table that depends on a part: its own, or all of them."""
+        return (self.encoders[depends_on],) if depends_on in _ENCODER_PARTS else tuple(self.encoders.values())
 
     def to_json(self) -> str:
         """Indented JSON for a reviewer's eyes; equal releases give equal text."""
@@ -109,9 +105,18 @@ class Release:
         """ "sha256:…" of `to_json`."""
         return "sha256:" + hashlib.sha256(self.to_json().encode()).hexdigest()
 
+    @property
+    def parts_checksum(self) -> str:
+        """ "sha256:…" of what decides the features: equal in every home, whatever a release is called there.
 
-def _digits(*rests_on: str) -> str:
-    return hashlib.sha256("|".join(rests_on).encode()).hexdigest()[:8]
+        Where an encoder's files lie is no part of it, nor what is said of it.
+        """
+        values: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "name"}
+        for part, spec in self.encoders.items():
+            where = spec.uri if not spec.checksum else ""
+            values[part] = [spec.key, spec.checksum, where, spec.dimensions, spec.modalities, spec.preprocessing]
+        text = json.dumps(values, ensure_ascii=False, sort_keys=True)
+        return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
 
 def view_name(table: Table, purpose: str | None, release: Release) -> str:

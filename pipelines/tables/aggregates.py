@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-from encoders.heads.prototypes import ASPECTS
-from pipelines.tables.definitions import (
-    CHANNELS,
-    COUNTED_EVENTS,
-    DAYPARTS,
-    ENCODER_COLUMNS,
-    HALF_LIVES_DAYS,
-)
+from pipelines.tables.definitions import CHANNELS, COUNTED_EVENTS, DAYPARTS, ENCODER_COLUMNS, HALF_LIVES_DAYS
 from pipelines.tables.schema import AVAILABLE_AT, DROP_ID, Column, Table
 
 _SUBJECT = Column("subject_id", "string", "subject key of who acted")
@@ -33,24 +26,6 @@ EMBEDDINGS = Table(
     ),
     keys=("content_hash", "modality", "encoder", "encoder_version"),
     partition_by=("encoder", "encoder_version", "modality"),
-)
-
-REVIEW_JUDGEMENTS = Table(
-    name="review_judgements",
-    layer="features",
-    comment="What the heads of a release say of each review that has a vector.",
-    columns=(
-        Column("review_id", "string", "review"),
-        *ENCODER_COLUMNS,
-        Column("sentiment", "string", "positive, negative, mixed (clearly both) or neutral (clearly neither)"),
-        Column("score", "double", "-1 (displeased) to 1 (pleased): twice the probability of pleased, less one"),
-        Column("aspects_praised", "array<string>", f"of {', '.join(ASPECTS)}"),
-        Column("aspects_blamed", "array<string>", "of the same; an aspect may be in both"),
-        Column("created_at", "timestamp", "UTC time of the run that judged it"),
-    ),
-    keys=("review_id", "encoder", "encoder_version"),
-    partition_by=("encoder", "encoder_version"),
-    depends_on="opinions",
 )
 
 USER_TILES = Table(

@@ -37,7 +37,6 @@ INTEREST_WEIGHTS = {
 }
 DAYPARTS = {"night": (0, 6), "morning": (6, 12), "afternoon": (12, 18), "evening": (18, 24)}
 CHANNELS = ("app", "web", "mini_program", "store")
-OPINION_WINDOWS_DAYS = (30, 90)
 RECENT_ACTIONS = 100
 LAST_PRODUCTS = 20
 MEDOIDS = 3

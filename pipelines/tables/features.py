@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from encoders.heads.prototypes import ASPECTS
 from pipelines.tables.definitions import (
     CHANNELS,
     COUNTED_EVENTS,
@@ -11,7 +10,6 @@ from pipelines.tables.definitions import (
     HALF_LIVES_DAYS,
     LAST_PRODUCTS,
     MEDOIDS,
-    OPINION_WINDOWS_DAYS,
     PERSONAL,
     RECENT_ACTIONS,
     WINDOWS_DAYS,
@@ -107,23 +105,6 @@ USER_REVIEW_PROFILE = _history(
 )
 
 
-_OPINIONS = (
-    *_windows("reviews_judged", "bigint", "reviews judged by the heads", OPINION_WINDOWS_DAYS),
-    *_windows("sentiment_mean", "double", "mean score of the reviews, -1 displeased to 1 pleased, null without one,", OPINION_WINDOWS_DAYS),
-    *(Column(f"{aspect}_{said}_90d", "bigint", f"reviews that {how} {aspect} in 90 days")
-      for said, how in (("praised", "praise"), ("blamed", "blame")) for aspect in ASPECTS),
-    *(Column(f"aspects_{said}_90d", "array<string>", f"aspects that the reviews of 90 days {how}, most often first")
-      for said, how in (("praised", "praise"), ("blamed", "blame"))),
-)  # fmt: skip
-
-USER_OPINIONS = _history(
-    "user_opinions",
-    "What a user's reviews say: how pleased, what is praised and blamed.",
-    _OPINIONS,
-    depends_on="opinions",
-)
-
-
 def _interest(name: str, comment: str, depends_on: str = "clip", extra: tuple[Column, ...] = ()) -> Table:
     means = tuple(
         column
@@ -194,17 +175,6 @@ PRODUCT_ACTIVITY = Table(
     entity="product",
 )
 
-PRODUCT_OPINIONS = Table(
-    name="product_opinions",
-    comment="What the reviews of a product say. One row per product and day on which a value changes, at the day's end (UTC).",
-    columns=(_PRODUCT, *ENCODER_COLUMNS, *_OPINIONS, *TIMES),
-    keys=("product_id", "encoder", "encoder_version", "event_timestamp", "created_at"),
-    partition_by=("encoder", "encoder_version"),
-    depends_on="opinions",
-    layer="features",
-    entity="product",
-)
-
 PRODUCT_VECTORS = Table(
     name="product_vectors",
     comment="A product's vectors. One row per product version, at its start.",
@@ -229,6 +199,5 @@ PRODUCT_VECTORS = Table(
 
 HISTORIES = (
     USER_ACTIVITY, USER_VALUE, USER_RECENT_PRODUCTS, USER_REVIEW_PROFILE, USER_VISUAL_INTEREST, USER_VIDEO_INTEREST,
-    USER_TEXT_INTEREST, USER_SEARCH_INTENT, USER_REVIEW_INTEREST, USER_OPINIONS, USER_FUSED, PRODUCT_ACTIVITY,
-    PRODUCT_OPINIONS, PRODUCT_VECTORS,
+    USER_TEXT_INTEREST, USER_SEARCH_INTENT, USER_REVIEW_INTEREST, USER_FUSED, PRODUCT_ACTIVITY, PRODUCT_VECTORS,
 )  # fmt: skip

@@ -36,8 +36,7 @@ class Table:
     retention_days: int = 30
     # Purposes (see settings) a table of user features is computed for, each row belonging to one.
     purposes: tuple[str, ...] = ()
-    # The part of a release the values depend on: "clip", "review", "fused", "opinions" (the heads on the encoder of
-    # reviews), or None where no encoder is involved.
+    # The part of a release the values depend on: "clip", "review", "fused", or None where no encoder is involved.
     depends_on: str | None = None
     entity: str | None = field(default=None)
 
@@ -49,6 +48,13 @@ class Table:
     @property
     def column_names(self) -> tuple[str, ...]:
         return tuple(c.name for c in self.columns)
+
+    @property
+    def skipping_columns(self) -> tuple[str, ...]:
+        """The columns that files are skipped by: keys, times, and what the table is clustered by."""
+        times = (c.name for c in self.columns if c.type in ("timestamp", "date"))
+        names = dict.fromkeys((*self.keys, *self.cluster_by, *times))
+        return tuple(name for name in names if name not in self.partition_by)
 
     @property
     def feature_columns(self) -> tuple[Column, ...]:

@@ -13,11 +13,11 @@ import pytest
 from encoders.image import decode_image
 from encoders.load import load
 from encoders.video import select_frames
-from pipelines.encoding import job, judging
+from pipelines.encoding import job
 from pipelines.encoding.job import encode
 from pipelines.governance.runs import StepReport
 from pipelines.releases.manifest import Release
-from pipelines.tables.aggregates import EMBEDDINGS, REVIEW_JUDGEMENTS
+from pipelines.tables.aggregates import EMBEDDINGS
 from tests.encoding.drawn import picture, video
 from tests.encoding.silver_shop import AS_OF, Embeddings, Shop, figures, sha256, vector
 
@@ -107,13 +107,11 @@ def test_dirt_becomes_rows_with_reasons(encoded: Encoded) -> None:
     assert encoded.row("image", "a.png").reason is None
 
 
-def test_figures_count_what_is_in_the_table(encoded: Encoded, release: Release) -> None:
+def test_figures_count_what_is_in_the_table(encoded: Encoded) -> None:
     counted: dict[tuple[str | None, str, str | None], float] = {}
     for row in encoded.rows.values():
         key = (row.modality, "encoded" if row.status == "ok" else "failed", row.reason)
         counted[key] = counted.get(key, 0) + 1
-    if release.heads:
-        counted[REVIEW_JUDGEMENTS.name, "rows_written", None] = 3
     assert figures(encoded.report) == counted
     assert any(f.measure == "seconds" for f in encoded.report.figures)
 
@@ -158,22 +156,6 @@ def test_pooled_vectors_equal_numpy(encoded: Encoded) -> None:
     np.testing.assert_allclose(vector(film), mean("video", "v.mp4"), atol=1e-6)
 
 
-def test_reviews_are_judged_by_the_heads_of_the_release(encoded: Encoded, release: Release) -> None:
-    if not release.heads:
-        pytest.skip("no heads come with the chosen encoder of reviews")
-    rows = {row.review_id: row for row in encoded.shop.store.read(REVIEW_JUDGEMENTS).collect()}
-    assert set(rows) == {"d1-0", "d1-1", "d1-2"}
-    pleased, displeased = rows["d1-0"], rows["d1-1"]
-    assert (pleased.encoder, pleased.encoder_version) == release.encoder_for("opinions")
-    assert pleased.sentiment == "positive"
-    assert pleased.score > 0.5
-    assert pleased.aspects_praised == ["quality", "size"]
-    assert displeased.sentiment == "negative"
-    assert displeased.score < -0.3
-    assert displeased.aspects_praised == []
-    assert rows["d1-2"].score == pytest.approx(pleased.score, abs=1e-3)
-
-
 def test_again_means_no_worker_and_no_write(
     encoded: Encoded, release: Release, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -181,10 +163,9 @@ def test_again_means_no_worker_and_no_write(
         raise AssertionError("an encoder was asked for")
 
     monkeypatch.setattr(job, "encoding_function", refuse)
-    monkeypatch.setattr(judging, "judging_function", refuse)
     store = encoded.shop.store
-    version, judged = store.version(EMBEDDINGS), store.version(REVIEW_JUDGEMENTS)
+    version = store.version(EMBEDDINGS)
     report = encode(store, encoded.shop.run(days=1), release)
-    assert (store.version(EMBEDDINGS), store.version(REVIEW_JUDGEMENTS)) == (version, judged)
+    assert store.version(EMBEDDINGS) == version
     assert report.total("encoded") == report.total("failed") == 0
     assert report.total("from_cache") == len(encoded.rows) - 7  # pooled contents follow from the others

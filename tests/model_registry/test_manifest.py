@@ -69,22 +69,6 @@ def test_fused_version_changes_with_all_it_rests_on(release: Release, change: di
     assert dataclasses.replace(release, name="r2").encoder_for("fused") == release.encoder_for("fused")
 
 
-def test_opinions_stand_on_heads_and_on_the_encoder_of_reviews(release: Release) -> None:
-    judging = dataclasses.replace(release, heads={"sentiment": "1", "aspects": "2"})
-    name, version = judging.encoder_for("opinions")
-    assert name == "heads"
-    assert version.startswith("2.1-")
-    for change in ({"heads": {"sentiment": "2", "aspects": "2"}}, {"review": _spec("static-text")}):
-        assert dataclasses.replace(judging, **change).encoder_for("opinions") != (name, version)  # type: ignore[arg-type]
-    assert dataclasses.replace(judging, clip=_spec("compact-clip", "2")).encoder_for("opinions") == (name, version)
-
-
-def test_a_release_without_heads_serves_all_but_opinions(release: Release) -> None:
-    assert [table.name for table in HISTORIES if not release.serves(table)] == ["user_opinions", "product_opinions"]
-    with pytest.raises(ValueError, match="no part 'opinions' in release r1"):
-        release.encoder_for("opinions")
-
-
 def test_view_names(release: Release) -> None:
     assert view_name(USER_ACTIVITY, "marketing", release) == "user_activity_marketing"
     assert (
@@ -95,7 +79,6 @@ def test_view_names(release: Release) -> None:
 
 
 def test_view_names_are_distinct_and_fit_a_database(release: Release) -> None:
-    release = dataclasses.replace(release, heads={"sentiment": "1", "aspects": "1"})
     other = dataclasses.replace(release, name="r2", clip=_spec("compact-clip", "2"))
     names = {
         (table.name, purpose, kept.name * (table.depends_on in ("clip", "fused"))): view_name(table, purpose, kept)
