@@ -43,8 +43,9 @@ def judge(encoder: Encoder, *texts: str) -> list[Judgement]:
 def test_praise_scores_above_blame(encoder: Encoder) -> None:
     good, bad = judge(encoder, *PRAISE), judge(encoder, *BLAME)
     assert min(j.score for j in good) > max(j.score for j in bad)
-    assert {j.sentiment for j in good} == {"positive"}
-    assert {j.sentiment for j in bad} == {"negative"}
+    # One odd clause makes a review mixed (see the card's limits); none is taken for its opposite.
+    assert {j.sentiment for j in good} <= {"positive", "mixed"}
+    assert {j.sentiment for j in bad} <= {"negative", "mixed"}
 
 
 def test_aspects_are_praised_and_blamed_apart(encoder: Encoder) -> None:
