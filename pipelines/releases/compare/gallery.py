@@ -107,8 +107,9 @@ class _Thumbnails:
 
     def style(self) -> str:
         """The pictures asked for so far."""
+        # As specific as the rule of all tiles, whose background would otherwise take the picture's place.
         rules = (
-            f".t{number} {{ background-image: url(data:image/jpeg;base64,{picture}) }}"
+            f".strip i.t{number} {{ background-image: url(data:image/jpeg;base64,{picture}) }}"
             for number, picture in enumerate(self._made.values())
             if picture is not None
         )
