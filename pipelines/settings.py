@@ -96,6 +96,9 @@ class Settings(BaseSettings):
     mlflow_tracking_uri: str | None = Field(
         None, description="MLflow server or database; unset: SQLite under the home."
     )
+    mlflow_artifacts: str | None = Field(
+        None, description="URI of MLflow's artifacts (s3://…), where no server keeps them; unset: under the home."
+    )
     feast_config: str = Field(
         "feature_store.yaml",
         description="Feast configuration in feature_repo/: feature_store.yaml or feature_store.redis.yaml.",
@@ -132,12 +135,12 @@ class Settings(BaseSettings):
 
 
 def load_settings(**overrides: object) -> Settings:
-    """Settings from the environment, with the given values in front.
+    """Settings from the environment, with the given values in front; None and "" give nothing.
 
     Raises SettingsError naming the variable that cannot be used.
     """
     try:
-        return Settings(**{k: v for k, v in overrides.items() if v is not None})  # type: ignore[arg-type]
+        return Settings(**{k: v for k, v in overrides.items() if v not in (None, "")})  # type: ignore[arg-type]
     except ValidationError as error:
         first = error.errors()[0]
         name = "MMFS_" + "__".join(str(p) for p in first["loc"]).upper()

@@ -15,9 +15,12 @@ from pipelines.cli.app import Home, app, console, messages
 from pipelines.releases.compare import DEFAULT_MARGIN
 from pipelines.settings import load_settings
 
-encoders = typer.Typer(help="Encoder versions: list them, compare two.", no_args_is_help=True)
+encoders = typer.Typer(
+    help="Encoder versions: list and register them, compare two, bridge their spaces.", no_args_is_help=True
+)
 releases = typer.Typer(
-    help="Releases: list those that are live, promote encoders, roll back, retire.", no_args_is_help=True
+    help="Releases: list, promote, roll back, retire, carry to another home; check models against them.",
+    no_args_is_help=True,
 )
 app.add_typer(encoders, name="encoders")
 app.add_typer(releases, name="releases")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipelines.governance.home import open_home
+from pipelines.releases.lineage import RELEASE_TAG, SERVICE_TAG
 from pipelines.releases.manifest import Release
 from pipelines.releases.mlflow_client import mlflow_client
 from pipelines.releases.pin import live_releases, read_pin
@@ -13,13 +14,10 @@ from pipelines.releases.registry import registered_encoders
 from pipelines.releases.usage import Stored, UsedView, Version, stored_versions, used_views
 from pipelines.settings import Settings
 
-SERVICE_TAG, RELEASE_TAG = "mmfs.service", "mmfs.release"
-"""Tags of a registered model version that consumes features: of which service and release."""
-
 
 @dataclass(frozen=True)
 class Consumer:
-    """A registered model that was trained on a service's features of a release."""
+    """A registered model that was trained on features of a release; `service` may be several, with commas."""
 
     uri: str
     service: str
@@ -94,7 +92,7 @@ def listed_encoders(settings: Settings) -> list[ListedEncoder]:
                 dimensions=int(facts["dimensions"]),
                 modalities=tuple(facts["modalities"].split(",")),
                 plays=tuple(f"{name} {part}" for name, parts in plays.items() for part in parts),
-                metrics=_metrics(settings, encoder.model_id),
+                metrics=newest_metrics(settings, encoder.model_id),
                 usage=known.usage(
                     {(encoder.name, encoder.version)} | {r.encoder_for("fused") for r in releases if plays[r.name]}
                 ),
@@ -161,7 +159,7 @@ def consumers(settings: Settings) -> list[Consumer]:
     return sorted(found, key=lambda consumer: consumer.uri)
 
 
-def _metrics(settings: Settings, model_id: str) -> dict[str, float]:
+def newest_metrics(settings: Settings, model_id: str) -> dict[str, float]:
     """The newest value of each metric that was logged of the version."""
     with mlflow_client(settings) as client:
         metrics = client.get_logged_model(model_id).metrics or []

@@ -21,6 +21,7 @@ from pipelines.errors import HomeEmptyError, SettingsError, UnknownServiceError
 from pipelines.governance.runs import Run, StepReport, timed_step
 from pipelines.online.store import PackedOnlineStore
 from pipelines.releases.manifest import Release
+from pipelines.releases.model_uris import model_uris
 from pipelines.releases.pin import default_release, live_release, live_releases, read_pin
 from pipelines.settings import PROJECT_ROOT, Settings
 
@@ -92,8 +93,9 @@ def _definitions(module: str) -> ModuleType:
 def declarations(settings: Settings, releases: Sequence[Release], default: Release) -> list[Any]:
     """Every Feast object of the given releases, as declared in feature_repo/."""
     entities = list(_definitions("views").ENTITIES.values())
-    views = _definitions("views").feature_views(releases, settings.under_home())
-    services = _definitions("services").feature_services(releases, default, views)
+    models = model_uris(settings)
+    views = _definitions("views").feature_views(releases, settings.under_home(), models)
+    services = _definitions("services").feature_services(releases, default, views, models)
     return [*entities, *views.values(), *services.values()]
 
 

@@ -58,10 +58,6 @@ def killed_at(step: str) -> Announce:
     return announce
 
 
-def untimed(part: str, work: Callable[[], int | dict[str, int]]) -> None:
-    work()
-
-
 def passing(
     settings: Settings, before: EncoderSpec, after: EncoderSpec, margin: float, announce: Announce
 ) -> Judgement:
@@ -137,7 +133,7 @@ class PromotedHome:
         start(self.store, batch)
         days = dirty_subject_days(self.store, batch)
         users = dirty_users(self.store, batch, days)
-        build_vector_histories(self.store, batch, releases, days, users, untimed)
+        build_vector_histories(self.store, batch, releases, days, users, _untimed)
         finish(self.store, batch)
 
     def _write_silver(self, drop: str) -> None:
@@ -176,3 +172,7 @@ def _embedding(content: str, modality: str, encoder: str, vector: np.ndarray) ->
 
 
 assert DIMENSIONS["clip"] != WIDTH
+
+
+def _untimed(part: str, work: Callable[[], int | dict[str, int]]) -> None:
+    work()

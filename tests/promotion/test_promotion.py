@@ -18,8 +18,8 @@ from pipelines.errors import (
     UnknownReleaseError,
 )
 from pipelines.releases.gate import judged_by_comparison
-from pipelines.releases.inventory import RELEASE_TAG, SERVICE_TAG
 from pipelines.releases.journal import read_journal, read_log
+from pipelines.releases.lineage import RELEASE_TAG, SERVICE_TAG
 from pipelines.releases.mlflow_client import mlflow_client
 from pipelines.releases.pin import live_releases, read_pin, write_pin
 from pipelines.releases.promote import promote
