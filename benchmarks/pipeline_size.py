@@ -36,12 +36,14 @@ class SteppedRun:
     steps: dict[str, Measured]
 
 
-def stepped_run(folder: Path, users: int, days: int, options: Sequence[str] = ()) -> Iterator[tuple[str, Measured]]:
-    """Draw a shop in a folder unless it is there, and run every step into a home beside it; what each took."""
+def stepped_run(
+    folder: Path, users: int, days: int, options: Sequence[str] = (), steps: Sequence[str] = STEPS
+) -> Iterator[tuple[str, Measured]]:
+    """Draw a shop in a folder unless it is there, and run steps into a home beside it; what each took."""
     shop, home = folder / "shop", folder / "home"
     if not shop.exists():
         yield "draw", measure([*MMFS, "sample-shop", str(shop), "--users", str(users), "--days", str(days), *options])
-    for step in STEPS:
+    for step in steps:
         drop = [str(shop)] if step == "ingest" else []
         yield step, measure([*MMFS, step, *drop, "--home", str(home), "--as-of", AS_OF])
 
