@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 from feast import FeatureView
 from rich.table import Table
+from threadpoolctl import threadpool_limits
 
 from benchmarks.online.in_process import spread
 from pipelines.online.ranking import Ranker
@@ -29,6 +30,8 @@ _USERS = 200
 
 def measure_ranking(folder: Path, redis: RedisServer, products: int, dimensions: int, rounds: int) -> Table:
     """Milliseconds with products' vectors kept in memory, and with all of them read anew for each question."""
+    # As in the server's workers.
+    threadpool_limits(1, user_api="blas")
     random = np.random.default_rng(7)
     # Beside the other benchmarks' store, which is of the same project.
     place = f"{redis.address},db=1"

@@ -16,7 +16,11 @@ from pipelines.settings import Settings
 
 
 class DirectClient:
-    """Keeps definitions and connections; safe in threads."""
+    """Keeps definitions and connections; safe in threads.
+
+    `rank` multiplies small matrices: a process that ranks much should run with OPENBLAS_NUM_THREADS=1, as the server's
+    workers do.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._reader = OnlineReader(settings)

@@ -131,8 +131,11 @@ class Block:
         """A feature's values as Python's, None where there is none; vectors as lists, instants as microseconds."""
         return self.all_values([name])[0]
 
-    def all_values(self, names: Sequence[str] | None = None) -> list[list[Any]]:
-        """The same of several features, or of all wanted; cheaper than one by one."""
+    def all_values(self, names: Sequence[str] | None = None, *, arrays: bool = False) -> list[list[Any]]:
+        """The same of several features, or of all wanted; cheaper than one by one.
+
+        With `arrays`, vectors as contiguous arrays (d,).
+        """
         schema = self.plan.schema
         fixed = self._bytes[:, schema.fixed_at : schema.ends_at]
         integers = fixed.view(np.int64).T.tolist() if self.plan.integers else []
@@ -144,7 +147,12 @@ class Block:
             kind, slot = schema.features[position][1], schema.slots[position]
             if position not in schema.fixed:
                 column = self.column(feature)
-                listed = column.tolist() if isinstance(column, np.ndarray) else [*map(_listed, column)]
+                if arrays:
+                    listed = (
+                        [*np.require(column, requirements=["C", "A"])] if isinstance(column, np.ndarray) else column
+                    )
+                else:
+                    listed = column.tolist() if isinstance(column, np.ndarray) else [*map(_listed, column)]
             elif kind == "bool":
                 listed = [*map(bool, integers[slot])]
             else:
@@ -193,6 +201,10 @@ class Block:
 
 def _content(kind: str, raw: bytes) -> Any:
     return unpack_texts(raw) if kind == "texts" else scalar_of(kind, raw) if kind != "proto" else raw
+
+
+def _aligned(value: Any) -> Any:
+    return np.require(value, requirements=["C", "A"]) if isinstance(value, np.ndarray) else value
 
 
 def _listed(value: Any) -> Any:

@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from pipelines.errors import OnlineStoreError
 from pipelines.online.blocks import Block
-from pipelines.ranking.similarities import Vectors
+from pipelines.ranking.similarities import Vectors, unit
 
 Fetch = Callable[[Sequence[str]], Block]
 
@@ -33,32 +34,34 @@ class KeptVectors:
         self._columns: dict[str, Vectors] = {}
 
     def vectors(self, ids: Sequence[str], fetch: Fetch) -> Mapping[str, Vectors]:
-        """float32 (ids, d) per feature of the view, NaN where there is none, d = 0 where nobody is known to have one.
+        """float32 (ids, d) per feature of the view, of unit length, NaN where there is none; d = 0 where nobody is
+        known to have one.
 
         `fetch` reads those that are not kept. More ids than are kept are read past it.
         """
-        distinct = [*dict.fromkeys(ids)]
-        if len(distinct) > self._capacity:
-            block = fetch(ids)
-            return {name: _column(block, name) for name in block.plan.features}
         with self._lock:
-            missing = self._missing(distinct)
-        read = fetch(missing) if missing else None
-        with self._lock:
-            if read is not None:
+            slots = self._slots_of(ids)
+            stale = (slots < 0) | (self._read_at[slots] <= time.monotonic() - self._seconds)
+            if not stale.any():
+                return self._kept(slots)
+        if len({*ids}) <= self._capacity:
+            missing = [*dict.fromkeys(identifier for identifier, old in zip(ids, stale, strict=True) if old)]
+            read = fetch(missing)
+            with self._lock:
                 self._keep(missing, read)
-            slots = [self._slots.get(identifier, -1) for identifier in ids]
-            if min(slots, default=0) >= 0:
-                return {name: column[slots] for name, column in self._columns.items()}
-        # Others asked for so much in between that some of ours gave way.
+                slots = self._slots_of(ids)
+                if (slots >= 0).all():
+                    return self._kept(slots)
+        # More than are kept; or others asked for so much in between that some of ours gave way.
         block = fetch(ids)
         return {name: _column(block, name) for name in block.plan.features}
 
-    def _missing(self, distinct: Sequence[str]) -> list[str]:
-        since = time.monotonic() - self._seconds
-        slots = np.array([self._slots.get(identifier, -1) for identifier in distinct])
-        fresh = (slots >= 0) & (self._read_at[slots] > since)
-        return [identifier for identifier, kept in zip(distinct, fresh, strict=True) if not kept]
+    def _slots_of(self, ids: Sequence[str]) -> npt.NDArray[np.int64]:
+        """Where each is kept, -1 for those that are not."""
+        return np.array([self._slots.get(identifier, -1) for identifier in ids], np.int64)
+
+    def _kept(self, slots: npt.NDArray[np.int64]) -> dict[str, Vectors]:
+        return {name: column.take(slots, axis=0) for name, column in self._columns.items()}
 
     def _keep(self, ids: Sequence[str], block: Block) -> None:
         slots = [self._slot(identifier) for identifier in ids]
@@ -90,4 +93,4 @@ def _column(block: Block, name: str) -> Vectors:
     found = block.column(name)
     if isinstance(found, list):
         raise OnlineStoreError(f"view '{block.plan.name}': vectors of '{name}' are of different lengths")
-    return found.astype(np.float32, copy=False)
+    return unit(found.astype(np.float32, copy=False))

@@ -49,6 +49,12 @@ class ViewPlan:
         return tuple(name for name in self.numbers if name not in self.floats)
 
     @cached_property
+    def instants(self) -> frozenset[str]:
+        """The wanted features that are moments."""
+        kinds = {name: self.schema.features[self.schema.positions[name]][1] for name in self.features}
+        return frozenset(name for name, kind in kinds.items() if kind == "instant")
+
+    @cached_property
     def others(self) -> tuple[str, ...]:
         """The wanted features of variable width."""
         return tuple(name for name in self.features if name not in self.numbers)

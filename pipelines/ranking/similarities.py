@@ -109,7 +109,10 @@ class Similarities:
 
 
 def similarities(taste: Taste, products: Mapping[str, Vectors], count: int) -> Similarities:
-    """Of `count` products whose vectors are given by column of `product_vectors`: float32 (count, d), NaN for none."""
+    """Of `count` products whose vectors are given by column of `product_vectors`.
+
+    They are float32 (count, d), of unit length (`unit`), NaN for none; the taste's may be of any length.
+    """
     found = Similarities.unknown(count)
     for column, vectors in products.items():
         if vectors.shape[1]:
@@ -134,8 +137,8 @@ def _compare(found: Similarities, taste: Taste, column: str, vectors: Vectors) -
     ]
     if not others:
         return
-    # All at once: the products' vectors are most of the work, and are not copied.
-    cosines = vectors @ unit(np.stack(others)).T / _lengths(vectors)[:, None]
+    # All at once: going through the products' vectors is most of the work.
+    cosines = vectors @ unit(np.stack(others)).T
     found.values[:, [place for place, _ in wanted]] = cosines[:, : len(wanted)]
     first_last = len(wanted) + int(medoids.sum())
     if medoids.any():
@@ -146,13 +149,9 @@ def _compare(found: Similarities, taste: Taste, column: str, vectors: Vectors) -
 
 def unit(vectors: Vectors) -> Vectors:
     """Rows of unit length, (n, d); NaN where a row has no length."""
-    scaled: Vectors = vectors / _lengths(vectors)[:, None]
-    return scaled
-
-
-def _lengths(vectors: Vectors) -> Vectors:
-    lengths = np.sqrt(np.einsum("nd,nd->n", vectors, vectors, dtype=np.float32))
-    return np.where(lengths > 0, lengths, np.float32(np.nan))
+    lengths: Vectors = np.sqrt(np.einsum("nd,nd->n", vectors, vectors, dtype=np.float32))
+    lengths[lengths == 0] = np.nan
+    return vectors / lengths[:, None]
 
 
 def _compare_medoids(found: Similarities, cosines: Vectors, weights: Vectors) -> None:

@@ -10,6 +10,7 @@ from importlib.metadata import version
 from typing import Any
 
 from pydantic_core import to_json
+from threadpoolctl import threadpool_limits
 
 from pipelines.errors import PipelineError
 from pipelines.online.reader import Answer
@@ -177,5 +178,7 @@ def application() -> Application:
 
     Raises SettingsError where nobody may ask.
     """
+    # Ranking multiplies small matrices, which takes four times the CPU in several threads; there are workers for that.
+    threadpool_limits(1, user_api="blas")
     settings = load_settings()
     return Application(settings, Callers.of(settings.api_keys) if settings.authenticate else Callers(None))

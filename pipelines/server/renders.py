@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -10,11 +11,12 @@ from typing import Any, TypeVar
 
 import msgpack
 import numpy as np
+import orjson
 import pyarrow as pa
 from pydantic_core import to_json
 
 from pipelines.client.features import ViewFeatures
-from pipelines.online.blocks import STATUS_NAMES, Block
+from pipelines.online.blocks import IS_PRESENT, STATUS_NAMES, Block
 from pipelines.online.reader import Answer
 from pipelines.server.questions import Question
 from pipelines.server.replies import JSON, RequestError
@@ -44,8 +46,23 @@ def chosen(accept: str, renders: Mapping[str, R]) -> tuple[str, R]:
 def feast_json(answer: Answer, question: Question) -> bytes:
     """As Feast's server answers, with the release in the metadata; statuses add NO_CONSENT.
 
-    Instants are whole seconds since 1970 UTC, event_timestamps RFC 3339.
+    Instants are whole seconds since 1970 UTC, event_timestamps RFC 3339, floats of vectors in the fewest digits that
+    give the same float32.
     """
+    missing = [answer.plan.release, answer.plan.service].count(None)
+    for block in answer.blocks:
+        missing += 0 if block.complete else int(np.count_nonzero(block.statuses != IS_PRESENT))
+    body = orjson.dumps(_feast_document(answer, question), default=_base64, option=orjson.OPT_SERIALIZE_NUMPY)
+    # For NaN and infinities it writes null, too. Looking at the bytes is cheaper than at every float.
+    if body.count(b"null") > missing:
+        document = _feast_document(answer, question)
+        for result in document["results"]:
+            result["values"] = [*map(_spelled, result["values"])]
+        body = orjson.dumps(document, default=_base64)
+    return body
+
+
+def _feast_document(answer: Answer, question: Question) -> dict[str, Any]:
     count = len(answer.ids)
     names = [question.id_name, *answer.plan.answer_names(question.full_feature_names)]
     all_present = ["PRESENT"] * count
@@ -54,13 +71,28 @@ def feast_json(answer: Answer, question: Question) -> bytes:
     for block in answer.blocks:
         times = [_rfc3339(micros) for micros in block.times.tolist()]
         columns = block.statuses.T.tolist() if not block.complete else [None] * len(block.plan.features)
-        for name, values, statuses in zip(block.plan.features, block.all_values(), columns, strict=True):
-            if block.kind(name) == "instant":
+        for name, values, statuses in zip(block.plan.features, block.all_values(arrays=True), columns, strict=True):
+            if name in block.plan.instants:
                 values = [None if v is None else v // 1_000_000 for v in values]
             told = all_present if statuses is None else [STATUS_NAMES[status] for status in statuses]
             results.append({"values": values, "statuses": told, "event_timestamps": times})
     metadata = {"feature_names": names, "release": answer.plan.release, "service": answer.plan.service}
-    return to_json({"metadata": metadata, "results": results}, inf_nan_mode="strings", bytes_mode="base64")
+    return {"metadata": metadata, "results": results}
+
+
+def _spelled(value: Any) -> Any:
+    """NaN and infinities, which JSON has no numbers for, as Feast spells them."""
+    if isinstance(value, np.ndarray):
+        return [*map(_spelled, value.tolist())]
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return value
+
+
+def _base64(value: Any) -> str:
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    raise TypeError(f"no JSON for {type(value)}")
 
 
 @lru_cache(maxsize=4096)

@@ -34,6 +34,7 @@ from pipelines.ranking.similarities import (
     Taste,
     Vectors,
     similarities,
+    unit,
 )
 
 PRODUCT_KEY = "product_id"
@@ -107,7 +108,7 @@ class RankingRows:
                 np.zeros(len(medoids), np.float32) if weights is None else weights,
                 last,
             )
-            own = {column: products.matrix(column)[products.rows[rows]] for column in PRODUCT_COLUMNS}
+            own = {column: unit(products.matrix(column)[products.rows[rows]]) for column in PRODUCT_COLUMNS}
             told = similarities(taste, own, len(rows))
             found.values[rows], found.histogram[rows] = told.values, told.histogram
         return found

@@ -15,6 +15,7 @@ from pipelines.ranking.similarities import (
     Similarities,
     Taste,
     similarities,
+    unit,
 )
 
 VISUAL, TEXT = ("user_visual_interest", "mean_7d"), ("user_text_interest", "mean_30d")
@@ -23,6 +24,10 @@ NAN = float("nan")
 
 def vectors(*rows: list[float]) -> np.ndarray:
     return np.array(rows, np.float32)
+
+
+def _units(products: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name: unit(rows) for name, rows in products.items()}
 
 
 def column(found: Similarities, name: str) -> list[float]:
@@ -38,7 +43,7 @@ def test_golden_values_of_version_1() -> None:
         last=vectors([1, 0], [0, 1], [-1, 0], [NAN, NAN], [0.6, 0.8]),
     )
     products = {PICTURE: vectors([2, 0], [0, 1], [NAN, NAN]), "text_vector": vectors([NAN, NAN], [0, -1], [1, 1])}
-    found = similarities(taste, products, 3)
+    found = similarities(taste, _units(products), 3)
     assert VERSION == 1
     told = {name: column(found, name) for name in NAMES if not np.isnan(column(found, name)).all()}
     assert told == {
@@ -56,10 +61,10 @@ def test_golden_values_of_version_1() -> None:
 
 def test_what_is_not_known_is_not_zero() -> None:
     pictures = {PICTURE: vectors([1, 0], [0, 0])}
-    nobody = similarities(Taste({}), pictures, 2)
+    nobody = similarities(Taste({}), _units(pictures), 2)
     assert np.isnan(nobody.values).all()
     assert np.isnan(nobody.histogram).all()
-    without_length = similarities(Taste({VISUAL: np.array([1, 0], np.float32)}), pictures, 2)
+    without_length = similarities(Taste({VISUAL: np.array([1, 0], np.float32)}), _units(pictures), 2)
     assert column(without_length, "picture_7d_cosine") == pytest.approx([1, NAN], nan_ok=True)
     nothing_pictured = similarities(
         Taste({VISUAL: np.array([1, 0], np.float32)}), {PICTURE: np.zeros((2, 0), np.float32)}, 2
@@ -79,6 +84,7 @@ def test_a_product_is_told_the_same_alone_and_among_many() -> None:
     )
     products = {name: drawn(500, 96) for name in (PICTURE, "video_vector", "text_vector")}
     products[PICTURE][7] = NAN
+    products = _units(products)
     many = similarities(taste, products, 500)
     for place in (0, 7, 499):
         alone = similarities(taste, {name: v[place : place + 1] for name, v in products.items()}, 1)

@@ -15,6 +15,7 @@ from feast.types import Array, Float32, Float64, Int64, String
 
 from pipelines.serving.delta_source import DeltaSource
 from pipelines.training.feast_destinations import DeltaLoggingDestination
+from pipelines.training.feature_views import delta_source_of
 from tests.point_in_time.delta_by_hand import commit, history
 
 DAY = datetime(2026, 3, 10, tzinfo=UTC)
@@ -108,3 +109,14 @@ def objects(folder: Path) -> list[Any]:
         ],
     )
     return [place, driver, car, weather, drivers, prices, felt_weather, service, ends]
+
+
+def source_of(store: FeatureStore, view: str) -> DeltaSource:
+    return delta_source_of(store.get_feature_view(view))
+
+
+def asked(store: FeatureStore, rows: Any, *features: str, **options: Any) -> dict[str, list[Any]]:
+    """The features of entity rows, by column."""
+    frame = pd.DataFrame(rows) if isinstance(rows, dict) else rows
+    found: dict[str, list[Any]] = store.get_historical_features(frame, list(features), **options).to_arrow().to_pydict()
+    return found
