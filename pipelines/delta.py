@@ -121,7 +121,9 @@ class TableStore:
         clauses = [
             f"{verb} TABLE delta.`{self.location(table).replace('`', '``')}` USING delta",
             f"COMMENT {_quoted(table.comment)}",
-            f"TBLPROPERTIES ('delta.deletedFileRetentionDuration' = 'interval {table.retention_days} days')",
+            f"TBLPROPERTIES ('delta.deletedFileRetentionDuration' = 'interval {table.retention_days} days', "
+            # Delta's own choice are the first 32, and times often come last.
+            f"'delta.dataSkippingStatsColumns' = '{','.join(table.skipping_columns)}')",
         ]
         if options:
             clauses.append(f"OPTIONS ({', '.join(f'{name} {_quoted(value)}' for name, value in options.items())})")

@@ -39,6 +39,8 @@ def test_one_commit_makes_a_table_with_its_first_rows(home: Home, table: Table) 
         table.comment,
         f"interval {table.retention_days} days",
     )
+    # By these files are skipped; a column that is a folder's name needs no statistics.
+    assert detail.properties["delta.dataSkippingStatsColumns"] == ("name" if table is PARTITIONED else "name,day")
     assert (detail.partitionColumns, detail.clusteringColumns) == (list(table.partition_by), list(table.cluster_by))
     comments = [field.metadata["comment"] for field in store.read(table).schema]
     assert comments == [column.comment for column in table.columns]

@@ -25,8 +25,11 @@ from pipelines.tables.arrow_types import arrow_type
 _KNOWN_FEATURES = frozenset({"deletionVectors", "columnMapping", "timestampNtz", "vacuumProtocolCheck"})
 _COMMIT = re.compile(r"(\d{20})\.json")
 _CHECKPOINT = re.compile(r"(\d{20})\.checkpoint(?:\.(\d{10})\.(\d{10}))?\.parquet")
+# Checkpoints of the second kind, which only Spark reads.
+_V2_CHECKPOINT = re.compile(r"(\d{20})\.checkpoint\.[0-9a-f-]{36}\.(?:parquet|json)")
 # Statistics cut timestamps to whole milliseconds.
 _MILLISECOND = timedelta(milliseconds=1)
+_LAST = datetime.max.replace(tzinfo=UTC)
 _SCHEMES = {"s3a": "s3", "s3n": "s3"}
 _ACTIONS = ("add", "remove", "metaData", "protocol")
 
@@ -69,7 +72,9 @@ class DataFile:
         """Bounds of a timestamp column's values, by its physical name; None where nothing is known. Aware, UTC."""
         statistics = self.statistics()
         least, greatest = (_instant(statistics.get(bound, {}).get(column)) for bound in ("minValues", "maxValues"))
-        return least, greatest + _MILLISECOND if greatest is not None else None
+        if greatest is None or greatest > _LAST - _MILLISECOND:
+            return least, None
+        return least, greatest + _MILLISECOND
 
 
 def _instant(text: Any) -> datetime | None:
@@ -107,6 +112,8 @@ def read_snapshot(location: str, version: int | None = None) -> Snapshot:
     base = max((v for v in checkpoints if v <= wanted), default=-1)
     needed = range(base + 1, wanted + 1)
     if missing := [v for v in needed if v not in commits]:
+        if any(v <= wanted for v in _checkpoints_for_spark(system, f"{path}/_delta_log")):
+            raise UnsupportedTableError(f"table {location} has checkpoints of version 2; use the Spark engine")
         raise VersionGoneError(
             f"version {wanted} of table {location} can no longer be rebuilt: its log does not hold version "
             f"{missing[0]} any more (log retention), and no checkpoint before"
@@ -131,6 +138,11 @@ def _log_files(system: fs.FileSystem, log: str) -> tuple[dict[int, str], dict[in
         elif found := _CHECKPOINT.fullmatch(info.base_name):
             parts.setdefault((int(found[1]), int(found[3] or 1)), []).append(info.path)
     return commits, {version: paths for (version, count), paths in parts.items() if len(paths) == count}
+
+
+def _checkpoints_for_spark(system: fs.FileSystem, log: str) -> list[int]:
+    names = (info.base_name for info in system.get_file_info(fs.FileSelector(log)))
+    return [int(found[1]) for name in names if (found := _V2_CHECKPOINT.fullmatch(name))]
 
 
 def _actions(system: fs.FileSystem, checkpoint: list[str], commits: list[str]) -> Iterator[list[dict[str, Any]]]:

@@ -71,6 +71,9 @@ def cast_key(column: Column, name: str, to: pa.DataType) -> Column:
     if column.type == to:
         return column
     try:
+        if pa.types.is_floating(column.type) and not pa.types.is_floating(to):
+            # Whole numbers that pandas has made floats, for some are missing; as text they would end in ".0".
+            column = column.cast(pa.int64())
         return column.cast(to)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         reason = str(error).splitlines()[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 
 import numpy as np
@@ -14,6 +14,8 @@ import pyarrow.compute as pc
 from pipelines.point_in_time.slots import NONE, Ints
 
 UTC_MICROS = pa.timestamp("us", tz="UTC")
+# From the first instant there is to the last: ten thousand years.
+_LONGEST = (datetime.max - datetime.min) // timedelta(microseconds=1)
 
 
 def utc_micros(column: pa.Array) -> pa.Array:
@@ -50,5 +52,6 @@ def instants_of_text(column: pa.Array, *, unreadable: Literal["raise", "coerce"]
 
 
 def micros_of(length: timedelta | None) -> int:
-    """A length of time in microseconds; 0 for None."""
-    return length // timedelta(microseconds=1) if length else 0
+    """A length of time in microseconds; 0 for None, and for one that is longer than instants reach."""
+    micros = length // timedelta(microseconds=1) if length else 0
+    return micros if micros < _LONGEST else 0

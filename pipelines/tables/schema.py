@@ -50,6 +50,13 @@ class Table:
         return tuple(c.name for c in self.columns)
 
     @property
+    def skipping_columns(self) -> tuple[str, ...]:
+        """The columns that files are skipped by: keys, times, and what the table is clustered by."""
+        times = (c.name for c in self.columns if c.type in ("timestamp", "date"))
+        names = dict.fromkeys((*self.keys, *self.cluster_by, *times))
+        return tuple(name for name in names if name not in self.partition_by)
+
+    @property
     def feature_columns(self) -> tuple[Column, ...]:
         """The columns that are values, not keys, partitions or times."""
         return tuple(c for c in self.columns if c.name not in {*self.keys, *self.partition_by, *TIME_NAMES})

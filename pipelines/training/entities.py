@@ -44,6 +44,15 @@ def require_entities(path: Path) -> None:
     require_format(path, "entity file")
 
 
+def require_output(path: Path, entities: Path) -> None:
+    """Raises EntityFrameError for a name of another format, a folder, and the entity file itself."""
+    require_format(path, "output")
+    if path.is_dir():
+        raise EntityFrameError(f"output {path} is a folder; name a file")
+    if path.resolve() == entities.resolve():
+        raise EntityFrameError(f"output {path} is the entity file itself, which a replay needs again; name another")
+
+
 def require_format(path: Path, what: str) -> None:
     """Raises EntityFrameError unless the name ends in .parquet or .csv."""
     if path.suffix.lower() not in {".parquet", ".csv"}:
@@ -60,6 +69,8 @@ def read_entities(
     """
     require_entities(path)
     table = _read(path)
+    if len(set(table.column_names)) < table.num_columns:
+        raise EntityFrameError(f"entity file {path} has a column twice: {', '.join(table.column_names)}")
     for column in (join_key, TIMESTAMP, *([_PRODUCT] if with_products else [])):
         if column not in table.column_names:
             raise EntityFrameError(
@@ -90,6 +101,8 @@ def _read(path: Path) -> pa.Table:
 
 
 def _ids(column: pa.ChunkedArray, path: Path, name: str) -> pa.Array:
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
     kind = column.type
     if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_integer(kind)):
         raise EntityFrameError(f"entity file {path}: '{name}' must be text or whole numbers, found {kind}")

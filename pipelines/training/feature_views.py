@@ -46,6 +46,8 @@ def history_view(
     """
     if isinstance(view, BatchFeatureView) and view.feature_transformation is not None:
         raise FeatureViewError(f"feature view '{view.name}' transforms its source when read; write its rows to a table")
+    if isinstance(view.ttl, timedelta) and view.ttl < timedelta(0):
+        raise FeatureViewError(f"feature view '{view.name}' has a negative ttl; 0 or None means no bound")
     source = delta_source_of(view)
     stored = stored_names(source)
     prefix = f"{view.projection.name_to_use()}__" if full_names else ""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pyarrow as pa
 from feast import FeatureService, FeatureView
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from pipelines.errors import ReplayRefusedError
 from pipelines.point_in_time.history_plan import HistoryView
@@ -19,7 +20,7 @@ from pipelines.tables.schema import CREATED_AT, EVENT_TIMESTAMP
 from pipelines.training.feature_views import delta_source_of
 from pipelines.training.ranking_rows import is_number
 
-FORMAT = 1
+FORMAT = 2
 
 
 class ViewPart(BaseModel):
@@ -65,9 +66,9 @@ class ViewPart(BaseModel):
 class Manifest(BaseModel):
     """Beside every training set as JSON. Names of people are not in it.
 
-    `consent_versions` are the Delta versions of the tables that decided whose rows were withheld; `encoders` what the
-    service's tags say of them; `keyed` that the entity file's ids were subject keys already. Checksums are
-    `sha256:…` of the files' bytes.
+    `as_of` is when consent was looked at, `consent_versions` are the Delta versions of the tables that decided whose
+    rows were withheld; `encoders` what the service's tags say of them; `keyed` that the entity file's ids were subject
+    keys already. Checksums are `sha256:…` of the files' bytes, `checksum` is the manifest's own.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -75,7 +76,7 @@ class Manifest(BaseModel):
     service: str
     release: str
     purpose: str
-    as_of: datetime
+    as_of: AwareDatetime
     join_key: str
     keyed: bool = False
     rows: int
@@ -83,6 +84,7 @@ class Manifest(BaseModel):
     entities_without_consent: int
     rows_without_consent: int
     entity_file_checksum: str
+    file_format: str
     # The version of the similarities that rows of a ranking service end with.
     similarities: int | None = None
     encoders: dict[str, str]
@@ -90,9 +92,17 @@ class Manifest(BaseModel):
     consent_versions: dict[str, int | None]
     written_by: str = f"pyarrow {pa.__version__}"
     file_checksum: str = ""
+    checksum: str = ""
 
     def text(self) -> str:
-        return self.model_dump_json(indent=2) + "\n"
+        """JSON, with its own checksum."""
+        return self.model_copy(update={"checksum": self.own_checksum}).model_dump_json(indent=2) + "\n"
+
+    @property
+    def own_checksum(self) -> str:
+        """ "sha256:…" of everything else in it."""
+        rest = self.model_dump_json(exclude={"checksum"})
+        return f"sha256:{hashlib.sha256(rest.encode()).hexdigest()}"
 
 
 def encoders_of(service: FeatureService) -> dict[str, str]:
@@ -106,12 +116,23 @@ def with_versions(views: Mapping[str, ViewPart], versions: Mapping[str, int]) ->
 
 
 def read_manifest(path: Path) -> Manifest:
-    """Raises ReplayRefusedError where there is none, or it is not one of ours."""
+    """Raises ReplayRefusedError where there is none, it was changed, or it is not one that this version reads."""
     try:
-        return Manifest.model_validate_json(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+        found = Manifest.model_validate_json(path.read_text(encoding="utf-8"))
+    except OSError as error:
         raise ReplayRefusedError(f"no manifest at {path}; it lies beside the training set it is of") from error
-    except (ValidationError, UnicodeDecodeError) as error:
-        raise ReplayRefusedError(
-            f"{path} is not a manifest of format {FORMAT}: {str(error).splitlines()[0]}"
-        ) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise ReplayRefusedError(f"{path} is not a manifest of format {FORMAT}: {place} {first['msg']}") from error
+    except UnicodeDecodeError as error:
+        raise ReplayRefusedError(f"{path} is not a manifest: {error}") from error
+    if found.format != FORMAT:
+        raise ReplayRefusedError(f"{path} is a manifest of format {found.format}, this version reads {FORMAT}")
+    if found.checksum != found.own_checksum:
+        raise ReplayRefusedError(f"{path} was changed since it was written: its checksum differs")
+    for name, part in found.views.items():
+        columns = FEATURE_TABLES[part.table].column_names if part.table in FEATURE_TABLES else ()
+        if gone := [feature for feature in part.features if feature not in columns]:
+            raise ReplayRefusedError(f"view {name}: this version has no {part.table}.{gone[0]}")
+    return found

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 
@@ -13,15 +14,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.delta import TableStore
-from pipelines.errors import ReplayRefusedError, TableError
+from pipelines.errors import EntityFrameError, ReplayRefusedError, TableError
 from pipelines.governance.runs import Run
 from pipelines.ranking.similarities import VERSION
 from pipelines.serving.repo import feature_store, find_service
-from pipelines.training.entities import TIMESTAMP, EntityFrame, read_entities, require_entities, require_format
+from pipelines.training.entities import TIMESTAMP, EntityFrame, read_entities, require_entities, require_output
 from pipelines.training.feature_views import join_keys
 from pipelines.training.manifest import Manifest, ViewPart, encoders_of, read_manifest, with_versions
 from pipelines.training.offline_store import retrieval_of
-from pipelines.training.ranking_rows import PRODUCT_KEY, RankingRows, compared
+from pipelines.training.ranking_rows import PREFIX, PRODUCT_KEY, RankingRows, compared
 from pipelines.training.retrieval import Retrieval
 from pipelines.training.withheld import Withheld, withheld, withheld_then
 from pipelines.training.writing import write_table
@@ -63,15 +64,17 @@ def training_set(
 ) -> TrainingSet:
     """Write the entity rows, in their order and number, with the service's features as known at each moment.
 
-    Columns of the file are kept; each feature is `<view>__<feature>`, NULL where nothing was known. Rows of a service
-    of users and products have a `product_id` as well, and get numbers and `similarity__<name>`. Features of those
-    whose consent for the service's purpose is not in force at the run's time are NULL. The file and its manifest
-    appear whole or not at all. `keyed`: the file's user ids are subject keys already, as in the home's own tables.
+    Columns of the file are kept (of a CSV as what they look like); each feature is `<view>__<feature>`, NULL where
+    nothing was known. Rows of a service of users and products have a `product_id` as well, and get numbers and
+    `similarity__<name>`. Features of those whose consent for the service's purpose is not in force now, whatever the
+    run's time, are NULL. The file and its manifest appear whole or not at all. `keyed`: the file's user ids are
+    subject keys already, as in the home's own tables.
     Raises EntityFrameError, UnknownServiceError, UnknownReleaseError.
     """
     entities_path, out_path = Path(entities_path), Path(out_path)
     require_entities(entities_path)
-    require_format(out_path, "output")
+    require_output(out_path, entities_path)
+    run = _now(run)
     feast = feature_store(run.settings)
     found = find_service(feast, run.settings, service, release)
     views = [feast.get_feature_view(p.name) for p in found.feature_view_projections]
@@ -93,6 +96,7 @@ def training_set(
         entities_without_consent=len(without.keys),
         rows_without_consent=_count(_rows_of(frame, without)),
         entity_file_checksum=frame.checksum,
+        file_format=out_path.suffix.lower(),
         similarities=VERSION if ranking else None,
         encoders=encoders_of(found),
         views={view.name: ViewPart.of(view, numbers_only=ranking) for view in views},
@@ -108,12 +112,15 @@ def replay(store: TableStore, run: Run, entities_path: Path, manifest: Path, out
     withdrawn consent or was erased since, the entity file is another, or the bytes differ.
     """
     require_entities(Path(entities_path))
-    require_format(Path(out_path), "output")
+    require_output(Path(out_path), Path(entities_path))
+    run = _now(run)
     before = read_manifest(Path(manifest))
     if before.similarities not in (None, VERSION):
         raise ReplayRefusedError(f"similarities of version {before.similarities} are no longer made, but of {VERSION}")
     ranking = before.similarities is not None
     frame = read_entities(Path(entities_path), before.join_key, run.settings, keyed=before.keyed, with_products=ranking)
+    if out_path.suffix.lower() != before.file_format:
+        raise ReplayRefusedError(f"the training set was written as {before.file_format}; name the output like that")
     if frame.checksum != before.entity_file_checksum:
         raise ReplayRefusedError(
             f"{entities_path} is not the entity file of {manifest}: its checksum is {frame.checksum}, "
@@ -136,6 +143,7 @@ def replay(store: TableStore, run: Run, entities_path: Path, manifest: Path, out
 
 def _write(asked: Manifest, run: Run, frame: EntityFrame, without: Withheld, out: Path) -> TrainingSet:
     """Write what the manifest asks for, at the versions it names (None: the newest), and the completed manifest."""
+    _require_new_names(asked, frame)
     retrieval = retrieval_of(feature_store(run.settings).config.offline_store)
     allowed = pc.invert(_rows_of(frame, without))
     path = manifest_path(out)
@@ -143,6 +151,19 @@ def _write(asked: Manifest, run: Run, frame: EntityFrame, without: Withheld, out
         made = asked.model_copy(update={"views": with_versions(asked.views, versions)})
         text = write_table(out, path, _pieces(frame, pieces), lambda file: _completed(made, file).text())
     return TrainingSet(out, path, Manifest.model_validate_json(text), frame, without)
+
+
+def _require_new_names(asked: Manifest, frame: EntityFrame) -> None:
+    """Raises EntityFrameError where a column of the entity file has the name of one that is made."""
+    made = {f"{view}__{feature}" for view, part in asked.views.items() for feature in part.features}
+    given = frame.rows.column_names
+    if twice := [n for n in given if n in made or (asked.similarities is not None and n.startswith(PREFIX))]:
+        raise EntityFrameError(f"the entity file has {', '.join(twice[:3])} already; leave features out of it")
+
+
+def _now(run: Run) -> Run:
+    """The run, at a time that no consent was withdrawn after."""
+    return replace(run, as_of=max(run.as_of, datetime.now(UTC)))
 
 
 @contextmanager

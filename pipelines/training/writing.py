@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
+
+_ROWS_PER_GROUP = 65_536
 
 
 def write_table(path: Path, manifest_path: Path, parts: Iterator[pa.Table], manifest: Callable[[Path], str]) -> str:
@@ -38,16 +41,32 @@ def _appearing(path: Path) -> Iterator[Path]:
 def _write_parts(path: Path, parts: Iterator[pa.Table], *, csv: bool) -> None:
     shaped: Callable[[pa.Table], pa.Table] = _lists_as_json if csv else (lambda table: table)
     first = shaped(next(parts))
-    with pa_csv.CSVWriter(path, first.schema) if csv else pq.ParquetWriter(path, first.schema) as writer:
-        writer.write_table(first)
-        for part in parts:
-            writer.write_table(shaped(part).cast(first.schema))
+    schema = first.schema
+    regrouped = _of_equal_size(chain([first], (shaped(part).cast(schema) for part in parts)))
+    with pa_csv.CSVWriter(path, schema) if csv else pq.ParquetWriter(path, schema) as writer:
+        for rows in regrouped:
+            writer.write_table(rows, _ROWS_PER_GROUP)
+
+
+def _of_equal_size(parts: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """The same rows in tables of a row group each: the file's bytes do not depend on how its rows were made."""
+    kept: list[pa.Table] = []
+    for part in parts:
+        kept.append(part)
+        if sum(map(len, kept)) < _ROWS_PER_GROUP:
+            continue
+        whole = pa.concat_tables(kept)
+        full = len(whole) - len(whole) % _ROWS_PER_GROUP
+        for start in range(0, full, _ROWS_PER_GROUP):
+            yield whole.slice(start, _ROWS_PER_GROUP).combine_chunks()
+        kept = [whole.slice(full)]
+    yield pa.concat_tables(kept).combine_chunks()
 
 
 def _lists_as_json(table: pa.Table) -> pa.Table:
     for position, column in enumerate(table.schema):
-        if pa.types.is_list(column.type):
+        if pa.types.is_nested(column.type):
             values = table.column(column.name).to_pylist()
-            texts = pa.array([None if v is None else json.dumps(v) for v in values], pa.string())
+            texts = pa.array([None if v is None else json.dumps(v, default=str) for v in values], pa.string())
             table = table.set_column(position, column.name, texts)
     return table

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +19,8 @@ from pipelines.point_in_time.history_plan import HistoryView, open_history
 from pipelines.point_in_time.join import Joined, joined_slices, point_in_time_join
 from pipelines.training.offline_store import DeltaOfflineStoreConfig, retrieval_of
 from tests.point_in_time.delta_by_hand import commit, history
-from tests.point_in_time.pit_cases import TTLS, Case, cases
-from tests.point_in_time.pit_oracle import known_values
+from tests.point_in_time.pit_cases import PARTS, TTLS, Case, cases
+from tests.point_in_time.pit_oracle import Key, known_values
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -58,16 +59,44 @@ def generated(count: int) -> list[Case]:
     return found
 
 
-def agree_with_brute_force(engines: Sequence[Engine], folder: Path, count: int) -> None:
+@dataclass(frozen=True)
+class Shape:
+    """In which types the generated keys and moments are written: the same values whatever they are."""
+
+    first: pa.DataType
+    second: pa.DataType
+    moment: pa.DataType
+
+    def key(self, key: Key) -> Key:
+        return tuple(_as(kind, part) for kind, part in zip((self.first, self.second), key, strict=True))
+
+
+def _as(kind: pa.DataType, part: str | None) -> Any:
+    if part is None or pa.types.is_string(kind):
+        return part
+    number = PARTS.index(part)
+    return date(2026, 3, 27) + timedelta(days=number) if pa.types.is_date(kind) else 2**40 + number
+
+
+SHAPES = {
+    "text, UTC": Shape(pa.string(), pa.string(), MICROS),
+    "numbers and days, Berlin": Shape(pa.int64(), pa.date32(), pa.timestamp("us", tz="Europe/Berlin")),
+    "days and text, no zone": Shape(pa.date32(), pa.string(), pa.timestamp("ns")),
+}
+
+
+def agree_with_brute_force(engines: Sequence[Engine], folder: Path, count: int, shape: Shape) -> None:
     """All cases in one table, told apart by a key column; one view for each ttl in one join."""
     numbered = list(enumerate(generated(count)))
-    rows = [(i, *row.key, row.event, row.created, row.value) for i, case in numbered for row in case.history]
-    types = {"case": pa.int64(), "k1": pa.string(), "k2": pa.string(), **TIMES, "value": pa.int32()}
+    rows = [(i, *shape.key(r.key), r.event, r.created, r.value) for i, case in numbered for r in case.history]
+    types = {"case": pa.int64(), "k1": shape.first, "k2": shape.second, **TIMES, "value": pa.int32()}
     commit(folder, *(history(rows[part::3], **types) for part in range(2)))
     commit(folder, history(rows[2::3], **types))
-    asked = [(i, *key, at) for i, case in numbered for key, at in case.moments]
+    asked = [(i, *shape.key(key), at) for i, case in numbered for key, at in case.moments]
     names = ("case", "k1", "k2", "at")
-    entities = pa.table(dict(zip(names, map(pa.array, zip(*asked, strict=True)), strict=True)))
+    kinds = (pa.int64(), shape.first, shape.second, MICROS)
+    entities = pa.table([pa.array(c, k) for c, k in zip(zip(*asked, strict=True), kinds, strict=True)], names)
+    entities = entities.set_column(3, "at", entities["at"].cast(shape.moment))
     keys = tuple((name, name) for name in names[:3])
     event, created = TIMES
     histories = [
@@ -85,13 +114,25 @@ def agree_with_brute_force(engines: Sequence[Engine], folder: Path, count: int) 
         assert joined.table().equals(results[0].table())
 
 
-def test_agrees_with_brute_force(engine: Engine, tmp_path: Path) -> None:
-    agree_with_brute_force([engine], tmp_path / "history", 200)
+@pytest.fixture
+def spark_elsewhere(spark: SparkSession) -> Iterator[SparkSession]:
+    """The session, in a zone whose clocks were changed three weeks before the cases."""
+    spark.conf.set("spark.sql.session.timeZone", "America/New_York")
+    yield spark
+    spark.conf.set("spark.sql.session.timeZone", "UTC")
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_agrees_with_brute_force(engine: Engine, tmp_path: Path, shape: str) -> None:
+    agree_with_brute_force([engine], tmp_path / "history", 100, SHAPES[shape])
 
 
 @pytest.mark.soak
-def test_both_engines_agree_with_brute_force_in_many_cases(spark: SparkSession, tmp_path: Path) -> None:
-    agree_with_brute_force([LocalEngine(2), SparkEngine(spark)], tmp_path / "history", 10_000)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_both_engines_agree_with_brute_force_in_many_cases(
+    spark_elsewhere: SparkSession, tmp_path: Path, shape: str
+) -> None:
+    agree_with_brute_force([LocalEngine(2), SparkEngine(spark_elsewhere)], tmp_path / "history", 10_000, SHAPES[shape])
 
 
 def rows_of(*rows: tuple[str, int, int]) -> pa.Table:
@@ -210,16 +251,37 @@ def test_a_version_is_what_it_was_until_its_files_are_gone(tmp_path: Path, engin
         asked(tmp_path, engine, "a")
 
 
+def test_the_last_instant_there_is_and_the_longest_ttl(tmp_path: Path, engine: Engine) -> None:
+    """What is meant for "for ever" bounds nothing."""
+    last = datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
+    commit(tmp_path, rows_of(("a", 0, 1)), history([("a", last, DAY, 2)], user=pa.string(), **TIMES, value=pa.int32()))
+    assert values(asked(tmp_path, engine, "a", ttl=timedelta.max)) == [1]
+    entities = pa.table({"user": ["a"], "at": pa.array([last], MICROS)})
+    assert values(point_in_time_join(entities, entities["at"], [open_history(view_of(tmp_path))], engine)) == [2]
+
+
+def test_a_checkpoint_that_only_spark_reads_is_told(tmp_path: Path) -> None:
+    commit(tmp_path, rows_of(("a", 0, 1)))
+    commit(tmp_path, rows_of(("a", 1, 2)))
+    log = tmp_path / "_delta_log"
+    (log / f"{0:020d}.json").unlink()
+    (log / f"{0:020d}.checkpoint.80a083e8-7026-4e79-81be-64bd76c43a11.parquet").touch()
+    with pytest.raises(UnsupportedTableError, match="checkpoints of version 2; use the Spark engine"):
+        asked(tmp_path, LocalEngine(1))
+
+
 def test_tables_that_are_not_there_or_need_more(tmp_path: Path) -> None:
     engine, path = LocalEngine(2), tmp_path / "table"
     with pytest.raises(TableNotFoundError):
         asked(path, engine)
     empty = asked(path, engine, schema=rows_of().schema)
     assert (values(empty), empty.schema.field("value").type) == ([None] * 3, pa.int32())
+    commit(path, rows_of())
+    assert values(asked(path, engine)) == [None] * 3
     commit(path, rows_of(("a", 0, 1)))
     with pytest.raises(KeyError, match="has no column 'amount'; there: user, event_timestamp, created_at, value"):
         asked(path, engine, features=(("amount", "value"),))
-    log = path / "_delta_log" / f"{1:020d}.json"
+    log = path / "_delta_log" / f"{2:020d}.json"
     log.write_text('{"protocol": {"minReaderVersion": 3, "readerFeatures": ["columnMapping", "rowMagic"]}}')
     with pytest.raises(UnsupportedTableError, match="needs a reader that knows rowMagic; use the Spark engine"):
         asked(path, engine)

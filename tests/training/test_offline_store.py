@@ -21,6 +21,9 @@ from pipelines.settings import PROJECT_ROOT
 from pipelines.training.offline_store import DeltaOfflineStore
 from tests.training.feast_repo import DAY, HOUR, asked, source_of
 
+# Feast marks on-demand views as experimental.
+pytestmark = pytest.mark.filterwarnings("ignore:.*experimental:RuntimeWarning")
+
 
 def test_order_count_columns_and_ttl(store: FeatureStore) -> None:
     hours = [9, 2, 2, 3.5, -1, 3.6]
@@ -100,6 +103,26 @@ def test_entity_rows_that_cannot_be_used(store: FeatureStore) -> None:
         asked(store, 7, "weather:temperature")
     with pytest.raises(EntityFrameError, match="column 'car' of the entity rows is string"):
         asked(store, {"driver": ["1"], "car": ["x"], "at": [DAY]}, "driving:trips")
+
+
+def test_ids_that_pandas_made_floats(store: FeatureStore) -> None:
+    """A column of numbers with a gap is float64; ids of text are found all the same; a fraction is told."""
+    rows = pd.DataFrame({"driver": [1.0, None, 11.0], "car": [12, 12, 2], "event_timestamp": [DAY] * 3})
+    found = store.get_historical_features(rows, ["driving:trips"]).to_arrow()
+    assert found.column("trips").to_pylist() == [7, None, 8]
+    rows.loc[0, "driver"] = 1.5
+    with pytest.raises(EntityFrameError, match="column 'driver' of the entity rows is double"):
+        store.get_historical_features(rows, ["driving:trips"]).to_arrow()
+
+
+def test_a_negative_ttl_is_refused(store: FeatureStore) -> None:
+    view = store.get_feature_view("weather")
+    view.ttl = timedelta(seconds=-1)
+    rows = pd.DataFrame({"place": ["oslo"], "event_timestamp": [DAY]})
+    with pytest.raises(FeatureViewError, match="'weather' has a negative ttl"):
+        DeltaOfflineStore.get_historical_features(
+            store.config, [view], ["weather:temperature"], rows, store.registry, store.project
+        )
 
 
 def test_without_entity_rows_everybody_is_asked_for(store: FeatureStore) -> None:

@@ -11,13 +11,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines import cli
-from pipelines.errors import ReplayRefusedError
+from pipelines.errors import EntityFrameError, ReplayRefusedError
 from pipelines.frames import frame_of
 from pipelines.serving.repo import apply
 from pipelines.tables.features import USER_ACTIVITY
 from pipelines.tables.sources import CONSENTS, TOMBSTONES
 from pipelines.training.leakage import check_leakage
+from pipelines.training.manifest import read_manifest
 from pipelines.training.training_set import TrainingSet, replay, training_set
+from pipelines.training.writing import write_table
 
 if TYPE_CHECKING:
     from tests.hand_made_home import Home
@@ -125,6 +127,44 @@ def test_the_command_makes_checks_and_makes_again(
     assert not (tmp_path / "train.csv").exists()
 
 
+def test_a_manifest_that_was_changed_is_refused(made: TrainingSet, tmp_path: Path) -> None:
+    path, text = tmp_path / "changed.json", made.manifest_path.read_text()
+    for before, after, reason in (
+        ('"rows": 3', '"rows": 5', "was changed since it was written"),
+        ('"release": "r1"', '"release": "r9"', "was changed since it was written"),
+        ('"format": 2', '"format": 7', "of format 7, this version reads 2"),
+        ('"rows": 3', '"rows": "many"', "rows Input should be a valid integer"),
+    ):
+        assert before in text
+        path.write_text(text.replace(before, after, 1))
+        with pytest.raises(ReplayRefusedError, match=reason):
+            read_manifest(path)
+    with pytest.raises(ReplayRefusedError, match="no manifest at"):
+        read_manifest(tmp_path)
+    renamed = made.manifest.model_copy(
+        update={"views": {"v": made.manifest.views[VIEWS.partition("__")[0]].model_copy(update={"features": ["x"]})}}
+    )
+    path.write_text(renamed.text())
+    with pytest.raises(ReplayRefusedError, match=r"this version has no user_activity\.x"):
+        read_manifest(path)
+
+
+def test_features_that_the_entity_file_has_already(shop: Home, made: TrainingSet, tmp_path: Path) -> None:
+    with pytest.raises(EntityFrameError, match=r"the entity file has .* already; leave features out of it"):
+        training_set(shop.store, shop.run(DAY), made.path, "risk", tmp_path / "out.parquet")
+
+
+def test_bytes_do_not_depend_on_how_many_rows_are_joined_at_once(tmp_path: Path) -> None:
+    rows = pa.table({"n": range(200_000), "v": pa.array([[float(i), 1.0] for i in range(200_000)])})
+    files = []
+    for size in (1_000_000, 65_536, 7_001):
+        parts = (rows.slice(start, size) for start in range(0, len(rows), size))
+        write_table(tmp_path / f"{size}.parquet", tmp_path / f"{size}.json", parts, lambda _: "{}")
+        files.append((tmp_path / f"{size}.parquet").read_bytes())
+    assert files[0] == files[1] == files[2]
+    assert pq.read_table(tmp_path / "7001.parquet").equals(rows)
+
+
 def test_refusals_give_the_reason(shop: Home, labels: Path, made: TrainingSet, tmp_path: Path) -> None:
     run, out = shop.run(DAY + 9 * ONE_DAY), tmp_path / "again.parquet"
     other = tmp_path / "other.parquet"
@@ -137,9 +177,13 @@ def test_refusals_give_the_reason(shop: Home, labels: Path, made: TrainingSet, t
     damaged.write_text(made.manifest.model_copy(update={"file_checksum": "sha256:0"}).text())
     with pytest.raises(ReplayRefusedError, match="the rebuilt file differs from the one of the manifest"):
         replay(shop.store, run, labels, damaged, out)
+    with pytest.raises(ReplayRefusedError, match=r"was written as \.parquet"):
+        replay(shop.store, run, labels, made.manifest_path, out.with_suffix(".csv"))
     decide(shop, "ann", granted=False)
-    with pytest.raises(ReplayRefusedError, match="1 of 2 entities have withdrawn consent for personalisation, or were"):
-        replay(shop.store, run, labels, made.manifest_path, out)
+    # Whatever time the run is said to have.
+    for moment in (DAY + 9 * ONE_DAY, DAY - 20 * ONE_DAY):
+        with pytest.raises(ReplayRefusedError, match="1 of 2 entities have withdrawn consent for personalisation, or"):
+            replay(shop.store, shop.run(moment), labels, made.manifest_path, out)
     decide(shop, "ann", granted=True)
     shop.write(TOMBSTONES, {"subject_id": "ann", "erased_at": DAY + 4 * ONE_DAY, "reason": "asked for it"})
     with pytest.raises(ReplayRefusedError, match="or were erased, since"):
