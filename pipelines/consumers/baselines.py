@@ -44,7 +44,7 @@ def with_ties_broken(scores: Floats32, popular: Floats32) -> Floats32:
 def by_greatest(scores: Floats32) -> Floats32:
     """Scores (users, products) as shares of each user's greatest; zeros where all are zero."""
     greatest = np.abs(scores).max(axis=1, keepdims=True)
-    found: Floats32 = scores / np.where(greatest > 0, greatest, 1)
+    found: Floats32 = (scores / np.where(greatest > 0, greatest, 1)).astype(np.float32)
     return found
 
 
