@@ -7,7 +7,7 @@ VENV := .venv
 CACHE := .cache
 PYTHON := $(VENV)/bin/python
 STAMP := $(CACHE)/setup.stamp
-CODE := $(wildcard encoders pipelines feature_repo mlflow scripts benchmarks explorer tests)
+CODE := encoders pipelines feature_repo benchmarks tests
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

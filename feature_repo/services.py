@@ -8,6 +8,7 @@ from feast import FeatureService, FeatureView, OnDemandFeatureView
 from feast.labeling.label_view import LabelView
 
 from pipelines.releases.manifest import Release, view_name
+from pipelines.releases.model_uris import models_behind
 from pipelines.tables import features as tables
 from pipelines.tables.schema import Table
 
@@ -74,26 +75,30 @@ USES = (
 )
 
 
-def feature_service(use: Use, release: Release, views: Mapping[str, FeatureView], name: str) -> FeatureService:
+def feature_service(
+    use: Use, release: Release, views: Mapping[str, FeatureView], name: str, models: Mapping[str, str]
+) -> FeatureService:
     """A use's features, wholly of one release."""
     # The list's type is FeatureService's own; lists are invariant.
     chosen: list[FeatureView | OnDemandFeatureView | LabelView | str] = [
         views[view_name(table, use.purpose if table.purposes else None, release)] for table in use.histories
     ]
     tags = {"use": use.name, "release": release.name, "purpose": use.purpose or "none"}
+    tags["release_parts"] = release.parts_checksum
     for part in sorted({table.depends_on for table in use.histories if table.depends_on}):
         tags[f"{part}_encoder"], tags[f"{part}_version"] = release.encoder_for(part)
+        tags[f"{part}_models"] = models_behind(release, part, models)
     return FeatureService(name=name, features=chosen, description=use.description, owner=OWNER, tags=tags)
 
 
 def feature_services(
-    releases: Sequence[Release], default: Release, views: Mapping[str, FeatureView]
+    releases: Sequence[Release], default: Release, views: Mapping[str, FeatureView], models: Mapping[str, str]
 ) -> dict[str, FeatureService]:
-    """Every service of the live releases, by name."""
+    """Every service of the live releases, by name; `models` are MLflow's URIs by encoder key."""
     services = {}
     for use in USES:
-        services[use.name] = feature_service(use, default, views, use.name)
+        services[use.name] = feature_service(use, default, views, use.name, models)
         for release in releases:
             name = f"{use.name}_{release.name}"
-            services[name] = feature_service(use, release, views, name)
+            services[name] = feature_service(use, release, views, name, models)
     return services

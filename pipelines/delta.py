@@ -76,6 +76,11 @@ class TableStore:
         else:
             self._create(rows, table, {})
 
+    def delete_where(self, table: Table, predicate: str) -> None:
+        """Delete, in one commit, the rows that meet a SQL predicate; none where the table does not exist."""
+        if self.exists(table):
+            DeltaTable.forPath(self.spark, self.location(table)).delete(predicate)
+
     def upsert(self, rows: DataFrame, table: Table, keys: tuple[str, ...] | None = None, pruning: str = "") -> None:
         """Insert rows, or update those whose keys are there already, in one commit.
 

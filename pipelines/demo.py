@@ -175,14 +175,14 @@ def _show_release(stage: _Stage) -> None:
 def _show_worth(stage: _Stage, truth: Path) -> None:
     stage.heading("What the features are worth: against the planted truth, and to a ranker")
     tastes, _ = publish_evaluation(stage.settings, truth, stage.folder / "evaluation.html")
-    ranked, _ = publish_consumer(
+    learned = publish_consumer(
         stage.settings,
         "next-purchase",
         stage.folder / "next-purchase.html",
         as_of=stage.end,
         horizon_days=LABEL_DAYS,
     )
-    stage.console.print(worth_table(tastes, ranked))
+    stage.console.print(worth_table(tastes, learned.evaluation))
 
 
 def _show_next(stage: _Stage, shop: Path, user: str) -> None:

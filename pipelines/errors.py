@@ -11,8 +11,13 @@ PipelineError
 │   └── HomeEmptyError       nothing has been run there yet
 ├── StorageFullError         no space left where the tables live
 ├── UnknownReleaseError      no such release, or it is not live
+├── PromotionRefusedError    a release must not become the default, or must stay
+├── PromotionPendingError    a promotion was cut off and waits to be finished or undone
 ├── ReleaseDamagedError      a manifest or the pin is missing, changed or unreadable
 ├── EncoderMismatchError     a name and version that stand for other weights already
+├── ModelLineageError        a model that does not say which features it learned from, or that is not there
+├── ReleaseMismatchError     a model learned from features of another release than those at hand
+├── ReleaseFileError         a file with a release cannot be written, or not be taken in
 ├── NothingToCompareError    two encoders have nothing in common, or a home nothing to compare them by
 ├── EncoderUnusableError     an encoder cannot be loaded in a worker, or is not what its spec says
 ├── VectorsTooLargeError     a batch needs more vectors than one job can ship
@@ -88,12 +93,32 @@ class UnknownReleaseError(PipelineError):
     """A release was named that is not live."""
 
 
+class PromotionRefusedError(PipelineError):
+    """A release does not meet what is asked of one that becomes the default, or is still needed."""
+
+
+class PromotionPendingError(PipelineError):
+    """A promotion was cut off; it must be finished or undone first."""
+
+
 class ReleaseDamagedError(PipelineError):
     """A release manifest or the pin is missing, changed or unreadable."""
 
 
 class EncoderMismatchError(PipelineError):
     """A name and version are registered for another encoder than the one given."""
+
+
+class ModelLineageError(PipelineError):
+    """A model does not say which features it learned from, or there is no such model."""
+
+
+class ReleaseMismatchError(PipelineError):
+    """A model learned from features of another release than those at hand."""
+
+
+class ReleaseFileError(PipelineError):
+    """A file that carries a release cannot be written, or not be taken in."""
 
 
 class VectorsTooLargeError(PipelineError):

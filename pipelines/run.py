@@ -69,14 +69,14 @@ def run_steps(
             announce(step)
             if step != "ingest":
                 pin_first_release(run.settings, release)
-            reports.append(_run_step(store, run, release, step, drop, history))
+            reports.append(_run_step(store, run, step, drop, history))
         announce("report")
         store_report(store, run, reports)
         _log_to_mlflow(run, release, reports)
     return reports
 
 
-def _run_step(store: TableStore, run: Run, release: Release, step: str, drop: str | None, history: bool) -> StepReport:
+def _run_step(store: TableStore, run: Run, step: str, drop: str | None, history: bool) -> StepReport:
     if step == "ingest":
         from pipelines.sources.ingest import ingest
 
@@ -84,11 +84,11 @@ def _run_step(store: TableStore, run: Run, release: Release, step: str, drop: st
     if step == "encode":
         from pipelines.encoding.job import encode
 
-        return encode(store, run, release)
+        return encode(store, run, *live_releases(run.settings))
     if step == "features":
         from pipelines.features.build import build_features
 
-        return build_features(store, run, release)
+        return build_features(store, run, *live_releases(run.settings))
     if step == "apply":
         from pipelines.serving.repo import apply
 

@@ -96,6 +96,9 @@ class Settings(BaseSettings):
     mlflow_tracking_uri: str | None = Field(
         None, description="MLflow server or database; unset: SQLite under the home."
     )
+    mlflow_artifacts: str | None = Field(
+        None, description="URI of MLflow's artifacts (s3://…), where no server keeps them; unset: under the home."
+    )
     feast_config: str = Field(
         "feature_store.yaml",
         description="Feast configuration in feature_repo/: feature_store.yaml or feature_store.redis.yaml.",
@@ -103,6 +106,9 @@ class Settings(BaseSettings):
     redis: str = Field("localhost:6379", description="Redis of feature_store.redis.yaml: host:port and options.")
     sql_registry: str = Field(
         "", description="SQLAlchemy URL of Feast's registry in feature_store.redis.yaml; unset: SQLite under the home."
+    )
+    retired_release_days: int = Field(
+        30, ge=0, description="How long the rows of a retired release stay in Delta before they are deleted."
     )
     api_keys: SecretStr | None = Field(
         None, description="Who may ask `mmfs serve`: name:key pairs separated by commas, keys of 16 characters or more."
@@ -129,12 +135,12 @@ class Settings(BaseSettings):
 
 
 def load_settings(**overrides: object) -> Settings:
-    """Settings from the environment, with the given values in front.
+    """Settings from the environment, with the given values in front; None and "" give nothing.
 
     Raises SettingsError naming the variable that cannot be used.
     """
     try:
-        return Settings(**{k: v for k, v in overrides.items() if v is not None})  # type: ignore[arg-type]
+        return Settings(**{k: v for k, v in overrides.items() if v not in (None, "")})  # type: ignore[arg-type]
     except ValidationError as error:
         first = error.errors()[0]
         name = "MMFS_" + "__".join(str(p) for p in first["loc"]).upper()

@@ -15,8 +15,13 @@ from pipelines.cli.app import Home, app, console, messages
 from pipelines.releases.compare import DEFAULT_MARGIN
 from pipelines.settings import load_settings
 
-encoders = typer.Typer(help="Encoder versions: list them, compare two.", no_args_is_help=True)
-releases = typer.Typer(help="Releases: list those that are live.", no_args_is_help=True)
+encoders = typer.Typer(
+    help="Encoder versions: list and register them, compare two, bridge their spaces.", no_args_is_help=True
+)
+releases = typer.Typer(
+    help="Releases: list, promote, roll back, retire, carry to another home; check models against them.",
+    no_args_is_help=True,
+)
 app.add_typer(encoders, name="encoders")
 app.add_typer(releases, name="releases")
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable.")]
@@ -74,13 +79,15 @@ def list_releases(as_json: AsJson = False, home: Home = None) -> None:
     [dim]mmfs releases list --home state --json[/dim]
     """
     from pipelines.releases.inventory import listed_releases
-    from pipelines.releases.render import render_releases
+    from pipelines.releases.journal import read_journal, read_log
+    from pipelines.releases.render import render_moves, render_releases
 
-    found = listed_releases(load_settings(home=home))
+    settings = load_settings(home=home)
+    found = listed_releases(settings)
     if as_json:
         _write_json(found)
     else:
-        console.print(render_releases(found))
+        console.print(render_releases(found), render_moves(read_journal(settings), read_log(settings)))
 
 
 def _write_json(found: Sequence[Any]) -> None:

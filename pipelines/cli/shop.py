@@ -83,7 +83,7 @@ def consumer(
 
     page = out or Path(f"{name}.html")
     with messages.status("learning"):
-        found, run_id = publish_consumer(
+        learned = publish_consumer(
             load_settings(home=home),
             name,
             page,
@@ -92,10 +92,10 @@ def consumer(
             horizon_days=horizon_days,
             step_days=step_days,
         )
-    for fact, value in found.facts.items():
+    for fact, value in learned.evaluation.facts.items():
         console.print(f"{fact}: {value}", soft_wrap=True, highlight=False, markup=False)
-    console.print(render_evaluation(found))
-    console.print(f"{page}; MLflow run {run_id}", soft_wrap=True, highlight=False)
+    console.print(render_evaluation(learned.evaluation))
+    console.print(f"{page}; {learned}", soft_wrap=True, highlight=False)
 
 
 @app.command()

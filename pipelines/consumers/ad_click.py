@@ -81,15 +81,17 @@ def ad_click(bench: Workbench) -> Outcome:
     clicked = ads["clicked"].to_numpy()
     whole = np.concatenate([plain, likeness], axis=1)
     rate = (np.nan_to_num(activity.column("ad_clicks_90d")) + _USUAL_RATE) / (ads["seen_before"].to_numpy() + 1)
+    with_all = Trees(_GROWTH).fit(whole[learned], clicked[learned])
     scores = {
         POPULARITY: np.nan_to_num(does.column("views_30d"))[tried],
         RATE: rate[tried],
         WITHOUT: Trees(_GROWTH).fit(plain[learned], clicked[learned]).scores(plain[tried]),
-        WITH: Trees(_GROWTH).fit(whole[learned], clicked[learned]).scores(whole[tried]),
+        WITH: with_all.scores(whole[tried]),
     }
     topic = Topic("ad_click", "Ad click", _HOW.format(position=_POSITION if _placed(bench) else _NO_POSITION))
     measured = _measured(clicked[tried], scores, ads["user_id"].to_numpy()[tried])
-    return Outcome(_facts(ads, learned, tried), [(topic, measured)], (users, products))
+    names = [f"user {n}" for n in activity.names] + [f"product {n}" for n in does.names] + [p.name for p in PAIRS]
+    return Outcome(_facts(ads, learned, tried), [(topic, measured)], (users, products), with_all.table(names))
 
 
 def _likenesses(users: Pulled, products: Pulled) -> Floats32:

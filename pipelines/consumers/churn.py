@@ -36,11 +36,12 @@ _HOW = (
 
 @dataclass(frozen=True)
 class _Tried:
-    """Rows tried: whose, whether churned, and each way's scores, greatest for those who leave first."""
+    """Rows tried: whose, whether churned, each way's scores, greatest for those who leave first, and the model."""
 
     users: npt.NDArray[np.object_]
     churned: npt.NDArray[np.bool_]
     scores: Mapping[str, npt.NDArray[np.float64]]
+    model: Trees
 
     @classmethod
     def together(cls, parts: Sequence[_Tried]) -> _Tried:
@@ -48,6 +49,7 @@ class _Tried:
             np.concatenate([part.users for part in parts]),
             np.concatenate([part.churned for part in parts]),
             {way: np.concatenate([part.scores[way] for part in parts]) for way in parts[0].scores},
+            parts[-1].model,
         )
 
 
@@ -71,6 +73,7 @@ def churn(bench: Workbench, plan: Plan = PLAN) -> Outcome:
         _facts(bench, backtest, rows, pulled),
         [(topic, _measured(tried)) for topic, tried in (whole, *by_cut)],
         [pulled],
+        folds[-1][1].model.table(next(iter(numbers.values())).names),
     )
 
 
@@ -100,7 +103,7 @@ def _try(fold: Fold, rows: Mapping[datetime, pd.Series], numbers: Mapping[dateti
     model = Trees(_GROWTH).fit(np.concatenate([numbers[cut].values for cut in fold.train]), learned)
     silent = np.nan_to_num(tried.column("last_event_at").astype(np.float64), nan=np.inf)
     scores = {RFM: rfm(tried), RECENCY: silent, MODEL: model.scores(tried.values)}
-    return _Tried(rows[fold.test].index.to_numpy(), churned, scores)
+    return _Tried(rows[fold.test].index.to_numpy(), churned, scores, model)
 
 
 def _topic(backtest: Backtest, suffix: str, title: str) -> Topic:

@@ -17,6 +17,7 @@ from pipelines.consumers.occasions import Histories, Occasion
 from pipelines.consumers.pulled import Floats32, Pulled, entity_rows
 from pipelines.consumers.ranker import Lesson, Ranker, drawn_pairs
 from pipelines.consumers.ranking_features import RankingFeatures, UserSide
+from pipelines.consumers.tree_table import TreeTable
 from pipelines.consumers.workbench import Outcome, Workbench
 from pipelines.errors import ConsumerError
 
@@ -76,9 +77,9 @@ def next_purchase(bench: Workbench, plan: Plan = PLAN) -> Outcome:
     rng = np.random.default_rng(1)
     lessons = {cut: scenes[cut].lesson(rng) for cut in sorted({cut for f in folds for cut in f.train}) if cut in scenes}
     tried = [_try(bench, [lessons[cut] for cut in f.train if cut in lessons], scenes[f.test]) for f in folds]
-    facts = _facts(bench, plan, folds, [every for every, _ in tried], scenes)
-    every, unknown = (Tried.together(parts) for parts in zip(*tried, strict=True))
-    return Outcome(facts, topics(every, unknown), (users, products))
+    facts = _facts(bench, plan, folds, [every for every, _, _ in tried], scenes)
+    every, unknown = (Tried.together(parts) for parts in zip(*(found for *found, _ in tried), strict=True))
+    return Outcome(facts, topics(every, unknown), (users, products), tried[-1][2])
 
 
 def _pull(bench: Workbench, occasions: Sequence[Occasion], versions: Versions) -> tuple[Pulled, Pulled]:
@@ -107,8 +108,8 @@ def _scene(bench: Workbench, occasion: Occasion, versions: Versions, users: Pull
     )
 
 
-def _try(bench: Workbench, lessons: Sequence[Lesson], test: _Scene) -> tuple[Tried, Tried]:
-    """Of all products, and of those on which their user had not acted."""
+def _try(bench: Workbench, lessons: Sequence[Lesson], test: _Scene) -> tuple[Tried, Tried, TreeTable]:
+    """Of all products, and of those on which their user had not acted; and the ranker with everything."""
     making = RankingFeatures(test.catalogue)
     lesson = Lesson.together(lessons)
     with_all, plain = Ranker(len(making.names)).fit(lesson), Ranker(making.plain).fit(lesson)
@@ -123,7 +124,8 @@ def _try(bench: Workbench, lessons: Sequence[Lesson], test: _Scene) -> tuple[Tri
     scores[WITHOUT], scores[WITH] = (np.concatenate(part) for part in zip(*parts, strict=True))
     known = test.histories.of(names, test.histories.weights) > 0
     others = {way: np.where(known, -np.inf, of_all) for way, of_all in scores.items()}
-    return Tried.of(test.occasion, test.relevant, scores), Tried.of(test.occasion, test.relevant & ~known, others)
+    every, unknown = (test.relevant, scores), (test.relevant & ~known, others)
+    return Tried.of(test.occasion, *every), Tried.of(test.occasion, *unknown), with_all.table(making.names)
 
 
 def _facts(

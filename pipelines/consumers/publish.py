@@ -13,10 +13,12 @@ from pipelines.consumers.churn import PLAN as CHURN_PLAN
 from pipelines.consumers.churn import churn
 from pipelines.consumers.next_purchase import PLAN as NEXT_PURCHASE_PLAN
 from pipelines.consumers.next_purchase import next_purchase
+from pipelines.consumers.registered import register_consumer
 from pipelines.consumers.workbench import Outcome, Workbench, workbench
 from pipelines.errors import SettingsError
 from pipelines.evaluation.report import Evaluation
 from pipelines.evaluation.tracking import TrainingData, log_evaluation
+from pipelines.releases.lineage import Lineage
 from pipelines.releases.manifest import Release
 from pipelines.releases.pin import live_release
 from pipelines.settings import Settings
@@ -32,6 +34,18 @@ class Consumer:
     title: str
     plan: Plan | None
     run: Callable[[Workbench, Plan | None], Outcome]
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What was found, MLflow's run id, and the URI of the registered model."""
+
+    evaluation: Evaluation
+    run_id: str
+    model: str
+
+    def __str__(self) -> str:
+        return f"MLflow run {self.run_id}, model {self.model}"
 
 
 CONSUMERS: Mapping[str, Consumer] = {
@@ -54,8 +68,8 @@ def publish_consumer(
     as_of: datetime | None = None,
     horizon_days: int | None = None,
     step_days: int | None = None,
-) -> tuple[Evaluation, str]:
-    """What a consumer found with a live release (None: the default one), and its MLflow run id.
+) -> Learned:
+    """What a consumer found with a live release (None: the default one); its newest model is registered.
 
     Raises SettingsError for a name that is none, HomeError, UnknownReleaseError, ConsumerError.
     """
@@ -73,7 +87,10 @@ def publish_consumer(
         TrainingData(pulled.name, pulled.manifest.service, pulled.manifest.file_checksum, pulled.manifest.text())
         for pulled in outcome.training_sets
     ]
-    return evaluation, log_evaluation(evaluation, chosen, settings, CONSUMERS_EXPERIMENT, data)
+    run_id = log_evaluation(evaluation, chosen, settings, CONSUMERS_EXPERIMENT, data)
+    lineage = Lineage.of(*(pulled.manifest for pulled in outcome.training_sets))
+    model = register_consumer(settings, name, consumer.title, outcome.model, lineage, run_id)
+    return Learned(evaluation, run_id, model)
 
 
 def _plan(consumer: Consumer, horizon_days: int | None, step_days: int | None) -> Plan | None:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipelines.consumers.pulled import Floats32
+from pipelines.consumers.tree_table import TreeTable
 from pipelines.consumers.trees import Growth, Trees
 
 NEGATIVES = 40  # products not bought, drawn for each user and cut
@@ -47,6 +48,10 @@ class Ranker:
     def fit(self, lesson: Lesson) -> Ranker:
         self._trees.fit(lesson.features[:, : self._width], lesson.bought)
         return self
+
+    def table(self, names: Sequence[str]) -> TreeTable:
+        """The trees over the first of the features' names."""
+        return self._trees.table(names[: self._width])
 
     def scores(self, features: Floats32) -> Floats32:
         """Of (users, products, features): (users, products)."""

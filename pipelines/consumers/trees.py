@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 from sklearn.ensemble import HistGradientBoostingClassifier
 from threadpoolctl import threadpool_limits
 
 from pipelines.consumers.pulled import Floats32
+from pipelines.consumers.tree_table import TreeTable
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class Trees:
     def fit(self, features: Floats32, labels: npt.NDArray[np.bool_]) -> Trees:
         """Of (rows, names), NaN where nothing is known, and (rows,)."""
         # The library refuses a column without any value, such as likeness of films in a shop without films.
-        self._known = ~np.isnan(features).all(axis=0)
+        self._known: npt.NDArray[np.bool_] = np.asarray(~np.isnan(features).all(axis=0))
         with _one_thread():
             self._model.fit(features[:, self._known], labels)
         return self
@@ -49,6 +52,28 @@ class Trees:
         with _one_thread():
             found: npt.NDArray[np.float64] = self._model.decision_function(features[:, self._known])
         return found
+
+    def table(self, names: Sequence[str]) -> TreeTable:
+        """The grown trees as a table, over features of the given names (all that `fit` was given)."""
+        known = [name for name, has in zip(names, self._known.tolist(), strict=True) if has]
+        parts = []
+        # The trees are nowhere public; a test holds what is read here against the library's own scores.
+        for number, [tree] in enumerate(self._model._predictors):
+            nodes = tree.nodes
+            leaf: npt.NDArray[np.bool_] = nodes["is_leaf"].astype(bool)
+            split = [None if end else known[f] for f, end in zip(nodes["feature_idx"], leaf.tolist(), strict=True)]
+            columns = {
+                "tree": np.full(len(nodes), number),
+                "node": np.arange(len(nodes)),
+                "feature": split,
+                "threshold": nodes["num_threshold"],
+                "missing_left": nodes["missing_go_to_left"].astype(bool),
+                "left": nodes["left"].astype(np.int64),
+                "right": nodes["right"].astype(np.int64),
+                "value": np.where(leaf, nodes["value"], 0.0),
+            }
+            parts.append(pa.table(columns))
+        return TreeTable(pa.concat_tables(parts), tuple(names), float(self._model._baseline_prediction.item()))
 
 
 def _one_thread() -> threadpool_limits:

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from pipelines.consumers.acts import Acts
 from pipelines.consumers.pulled import PURPOSE, Pulled, Puller
+from pipelines.consumers.tree_table import TreeTable
 from pipelines.delta import TableStore
 from pipelines.evaluation.measure import Absent, Measured, Topic
 from pipelines.evaluation.published import Published
@@ -36,11 +37,12 @@ class Workbench:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a consumer found: what was done, measures of it, and the training sets it stood on."""
+    """What a consumer found: what was done, measures of it, the training sets it stood on, and its newest model."""
 
     facts: Mapping[str, str]
     found: Sequence[tuple[Topic, Measured | Absent]]
     training_sets: Sequence[Pulled]
+    model: TreeTable
 
 
 @contextmanager

@@ -40,15 +40,18 @@ MAX_ATTEMPTS = 3
 _KEYS = ["content_hash", "modality"]
 
 
-def encode(store: TableStore, run: Run, release: Release) -> StepReport:
-    """Give every content of the drops not yet taken in a row in features.embeddings: a vector, or why not.
+def encode(store: TableStore, run: Run, *releases: Release) -> StepReport:
+    """Give every content of the drops not yet taken in a row in features.embeddings: a vector, or why not, by every
+    encoder of the releases.
 
     Contents that failed for a transient reason are tried again, once a run and three times in all. Without
     anything to do no worker is started and no table written. Raises EncoderUnusableError where an encoder cannot
     be loaded or gives other dimensions than its spec says.
     """
     with timed_step("encode") as report:
-        for part, spec in release.encoders.items():
+        # Releases share encoders: each works once.
+        parts = {(part, spec.key): spec for release in releases for part, spec in release.encoders.items()}
+        for (part, _), spec in parts.items():
             _encode_part(store, run, part, spec, report)
     return report
 

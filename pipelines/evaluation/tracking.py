@@ -16,6 +16,7 @@ from pipelines.evaluation.plots import drawn
 from pipelines.evaluation.report import Evaluation
 from pipelines.releases.manifest import Release
 from pipelines.releases.mlflow_client import experiment_id, mlflow_client
+from pipelines.releases.mlflow_runs import begin_run, end_run
 from pipelines.releases.registry import register_encoder
 from pipelines.settings import Settings
 
@@ -43,24 +44,26 @@ def log_evaluation(
     training_data: Sequence[TrainingData] = (),
 ) -> str:
     """Returns MLflow's run id."""
-    encoders = [register_encoder(spec, settings) for spec in release.encoders.values()]
+    encoders = {part: register_encoder(spec, settings) for part, spec in release.encoders.items()}
+    tags = {"mmfs.release": release.name, "mmfs.release.parts": release.parts_checksum}
+    tags |= {f"mmfs.encoder.{part}": encoder.uri for part, encoder in encoders.items()}
     with mlflow_client(settings) as client:
         from mlflow.entities import LoggedModelInput, Metric, Param
 
         experiment = experiment_id(client, experiment_name, settings)
-        run_id: str = client.create_run(experiment, tags={"mmfs.release": release.name}).info.run_id
+        run_id = begin_run(client, experiment, evaluation.title, tags)
         now = int(time.time() * 1000)
         metrics = [Metric(name, value, now, 0) for name, value in _metrics(evaluation).items()]
         params = [Param(name, value) for name, value in evaluation.facts.items()]
         client.log_batch(run_id, metrics=metrics, params=params)
-        models = [LoggedModelInput(model_id=e.model_id) for e in encoders if e.model_id]
+        models = [LoggedModelInput(model_id=e.model_id) for e in encoders.values() if e.model_id]
         client.log_inputs(run_id, models=models, datasets=[_dataset(data) for data in training_data])
         with tempfile.TemporaryDirectory(prefix="mmfs-evaluation-") as scratch:
             _write(Path(scratch), evaluation)
             for data in training_data:
                 Path(scratch, f"{data.name}.manifest.json").write_text(data.manifest, encoding="utf-8")
             client.log_artifacts(run_id, scratch)
-        client.set_terminated(run_id)
+        end_run(client, run_id)
     return run_id
 
 

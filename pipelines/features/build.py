@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pyspark.sql import DataFrame
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 JOB = "features"
 
 
-def build_features(store: TableStore, run: Run, release: Release | None) -> StepReport:
-    """Bring every feature table up to the run's time; without a release, those that need no encoder.
+def build_features(store: TableStore, run: Run, *releases: Release) -> StepReport:
+    """Bring every feature table up to the run's time, for all the releases; without any, those that need no encoder.
     With nothing new it touches no table.
 
     A batch that was cut off is resumed as it was begun; each of its writes happens once.
@@ -35,12 +36,12 @@ def build_features(store: TableStore, run: Run, release: Release | None) -> Step
     with timed_step(JOB) as report:
         for batch in pending_batches(store, JOB, run):
             start(store, batch)
-            _build(store, batch, release, report)
+            _build(store, batch, releases, report)
             finish(store, batch)
     return report
 
 
-def _build(store: TableStore, batch: Batch, release: Release | None, report: StepReport) -> None:
+def _build(store: TableStore, batch: Batch, releases: Sequence[Release], report: StepReport) -> None:
     days = dirty_subject_days(store, batch).persist()
     users = dirty_users(store, batch, days).persist()
 
@@ -54,8 +55,8 @@ def _build(store: TableStore, batch: Batch, release: Release | None, report: Ste
     try:
         timed(USER_DAILY.name, lambda: build_daily(store, days))
         build_scalar_histories(store, batch, days, users, timed)
-        if release is not None:
-            build_vector_histories(store, batch, release, days, users, timed)
+        if releases:
+            build_vector_histories(store, batch, releases, days, users, timed)
         report.add(None, "users_touched", users.count())
     finally:
         days.unpersist()
@@ -77,18 +78,23 @@ def build_scalar_histories(store: TableStore, batch: Batch, days: DataFrame, use
 
 
 def build_vector_histories(
-    store: TableStore, batch: Batch, release: Release, days: DataFrame, users: DataFrame, timed: Timed
+    store: TableStore, batch: Batch, releases: Sequence[Release], days: DataFrame, users: DataFrame, timed: Timed
 ) -> None:
-    """Histories of vectors, all of the release's encoders."""
+    """Histories of vectors, of all the releases' encoders; what releases share is built once."""
     from pipelines.features.fused import build_fused
     from pipelines.features.interests import build_interests
     from pipelines.features.product_vectors import build_product_vectors
     from pipelines.features.tiles import build_tiles
+    from pipelines.releases.versions import own_histories
 
     timed(USER_TILES.name, lambda: build_tiles(store, batch, days))
-    timed("interests", lambda: build_interests(store, batch, release, users))
-    timed(USER_FUSED.name, lambda: build_fused(store, batch, release, users))
-    timed(PRODUCT_VECTORS.name, lambda: build_product_vectors(store, batch, release))
+    for number, release in enumerate(releases):
+        tables = [table for table, _ in own_histories(release, releases[:number])]
+        timed("interests", partial(build_interests, store, batch, release, users, tables))
+        if USER_FUSED in tables:
+            timed(USER_FUSED.name, partial(build_fused, store, batch, release, users))
+        if PRODUCT_VECTORS in tables:
+            timed(PRODUCT_VECTORS.name, partial(build_product_vectors, store, batch, release))
 
 
 def users_due(store: TableStore, batch: Batch, users: DataFrame) -> DataFrame:

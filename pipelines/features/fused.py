@@ -62,9 +62,7 @@ def build_fused(store: TableStore, batch: Batch, release: Release, dirty_users: 
         fused = rows.repartition("user_id").sortWithinPartitions("user_id", "purpose", "day", "source", "created_at")
         sizes = (release.clip.dimensions, release.review.dimensions)
         made = fused.mapInArrow(_worker(sizes, None if batch.history else batch.as_of), _SCHEMA)
-        name, version = release.encoder_for("fused")
-        made = made.withColumns({"encoder": F.lit(name), "encoder_version": F.lit(version)})
-        return append_rows(store, made, USER_FUSED, batch)
+        return append_rows(store, made, USER_FUSED, batch, release.encoder_for("fused"))
     finally:
         dirty.unpersist()
 

@@ -56,11 +56,7 @@ def fused_rows(rows: pa.Table, sizes: tuple[int, int], as_of: dt.datetime | None
     vectors, observed, known = [], [], (timeline.day + 1) * DAY_MICROSECONDS
     for number in range(PUBLISHED):
         latest = _latest(timeline, source == number)
-        values = rows["vector"].take(np.maximum(latest, 0))
-        there = (latest >= 0) & values.is_valid().to_numpy()
-        matrix = np.zeros((len(latest), sizes[number == REVIEW]), dtype=np.float32)
-        if there.any():
-            matrix[there] = matrix_of(values.filter(pa.array(there)), matrix.shape[1])
+        matrix, there = _gathered(rows, latest, sizes[number == REVIEW])
         vectors.append(matrix)
         observed.append(there)
         known = np.where(latest >= 0, np.maximum(known, created[latest]), known)
@@ -106,14 +102,69 @@ def _table(
     known: Ints,
 ) -> pa.Table:
     key = rows.select(["user_id", "purpose"]).take(timeline.first_row[wanted])
-    names = [[n for n, there in zip(SOURCES, observed, strict=True) if there[i]] for i in wanted]
     return pa.table(
         {
             "user_id": key["user_id"],
             "purpose": key["purpose"],
             "vector": list_array(fused[wanted], says[wanted]),
-            "modalities_observed": pa.array(names, pa.list_(pa.string())),
+            "modalities_observed": _names([there[wanted] for there in observed]),
             "event_timestamp": pa.array((timeline.day[wanted] + 1) * DAY_MICROSECONDS).cast(TIMESTAMP),
             "created_at": pa.array(known[wanted]).cast(TIMESTAMP),
         }
     )
+
+
+def _names(observed: list[Bools]) -> pa.Array:
+    """The modalities that each row observed."""
+    names = [[n for n, there in zip(SOURCES, row, strict=True) if there] for row in zip(*observed, strict=True)]
+    return pa.array(names, pa.list_(pa.string()))
+
+
+def backfilled_fused(rows: pa.Table, sizes: tuple[int, int]) -> pa.Table:
+    """A fused row for each row asked for (`source` PUBLISHED), from the interests known at its created_at.
+
+    `rows` and `sizes` as in `fused_rows`; the columns are the same.
+    """
+    timeline, created = Timeline.of(rows), microseconds(rows["created_at"])
+    source = rows["source"].to_numpy()
+    asked = np.flatnonzero(source == PUBLISHED)
+    inputs = [
+        _gathered(rows, _latest_known(timeline, source == number, created, asked), sizes[number == REVIEW])
+        for number in range(PUBLISHED)
+    ]
+    observed = [there for _, there in inputs]
+    fused, says = fuse([vectors for vectors, _ in inputs], observed)
+    return pa.table(
+        {
+            "user_id": rows["user_id"].take(asked),
+            "purpose": rows["purpose"].take(asked),
+            "vector": list_array(fused, says),
+            "modalities_observed": _names(observed),
+            "event_timestamp": pa.array((timeline.day[timeline.step[asked]] + 1) * DAY_MICROSECONDS).cast(TIMESTAMP),
+            "created_at": pa.array(created[asked]).cast(TIMESTAMP),
+        }
+    )
+
+
+def _latest_known(timeline: Timeline, mine: Bools, created: Ints, asked: Ints) -> Ints:
+    """Per asked row, the row in force of a source at its step among those created by then; -1 without any."""
+    latest = _latest(timeline, mine)[timeline.step[asked]]
+    profile = np.cumsum(timeline.starts) - 1
+    rows = np.flatnonzero(mine)
+    # Where a correction came later, what stood before it is looked for.
+    for place in np.flatnonzero((latest >= 0) & (created[latest] > created[asked])):
+        step = timeline.step[asked[place]]
+        same = (profile[timeline.step[rows]] == profile[step]) & (timeline.step[rows] <= step)
+        known = rows[same & (created[rows] <= created[asked[place]])]
+        latest[place] = known[-1] if len(known) else -1
+    return latest
+
+
+def _gathered(rows: pa.Table, latest: Ints, dimensions: int) -> tuple[Vectors, Bools]:
+    """The vectors of some rows as a matrix, zeros where there is none (-1 or null), and where there is one."""
+    values = rows["vector"].take(np.maximum(latest, 0))
+    there = (latest >= 0) & values.is_valid().to_numpy()
+    matrix = np.zeros((len(latest), dimensions), dtype=np.float32)
+    if there.any():
+        matrix[there] = matrix_of(values.filter(pa.array(there)), dimensions)
+    return matrix, there

@@ -15,7 +15,7 @@ from pipelines.tables.schema import Table
 _ROW = ("event_timestamp", "created_at")
 
 
-def publish(store: TableStore, rows: DataFrame, table: Table, batch: Batch) -> int:
+def publish(store: TableStore, rows: DataFrame, table: Table, batch: Batch, version: str = "") -> int:
     """Append to a history those of `rows` that say something new; returns how many.
 
     `rows` has the table's keys (without created_at), its features, `event_timestamp` and `inputs_available_at`
@@ -23,7 +23,7 @@ def publish(store: TableStore, rows: DataFrame, table: Table, batch: Batch) -> i
     value may change from the first one on, and be right there: a row is written where its value differs from the
     row in force at that moment, or, where there is none, from the value before. A key's first row must not be
     empty (see `is_empty`). Nothing is rewritten: of equal event_timestamp the greatest created_at is in force.
-    Writing the same batch twice changes nothing.
+    Writing the same batch twice changes nothing; `version` tells apart what it writes of several encoder versions.
     """
     keys = tuple(k for k in table.keys if k not in _ROW)
     features = tuple(c.name for c in table.feature_columns)
@@ -37,7 +37,7 @@ def publish(store: TableStore, rows: DataFrame, table: Table, batch: Batch) -> i
     )
     count = written.count()
     if count:
-        store.append_once(written, table, batch.batch_id)
+        store.append_once(written, table, batch.batch_id + version)
     written.unpersist()
     return count
 

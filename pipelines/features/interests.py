@@ -7,7 +7,7 @@ their tiles since `from_day`, plus all their tiles where links changed. A modali
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -62,25 +62,28 @@ BATCH_BYTES = 16 * 2**20
 _KEY = ("user_id", "purpose", "day")
 
 
-def build_interests(store: TableStore, batch: Batch, release: Release, dirty_users: DataFrame) -> dict[str, int]:
-    """Write the interest rows that a batch adds or corrects; returns the rows written per table.
+def build_interests(
+    store: TableStore, batch: Batch, release: Release, dirty_users: DataFrame, tables: Collection[Table] | None = None
+) -> dict[str, int]:
+    """Write the interest rows that a batch adds or corrects, of all interests or those of `tables`; returns the rows
+    written per table.
 
     `dirty_users` is (user_id, from_day). Users of contents whose vector arrived since the job's last batch are
     dirty too. Rows that equal the one in force are not written, so running it again changes nothing.
     """
+    wanted = {m: table for m, table in MODALITIES.items() if tables is None or table in tables}
     dirty = with_late_vectors(store, batch, release, dirty_users)
     dirty = without_erased(dirty, store.read(TOMBSTONES), "user_id").persist()
     try:
         first_day = dirty.agg(F.min("from_day")).collect()[0][0]
         if first_day is None:
-            return dict.fromkeys((t.name for t in MODALITIES.values()), 0)
+            return dict.fromkeys((t.name for t in wanted.values()), 0)
         members = memberships(subjects_of(store, dirty))
         members = without_erased(members, store.read(TOMBSTONES)).persist()
         changes = link_changes(members, last_whole_day(batch.as_of)).persist()
         who = _Touched(dirty, members, None if changes.isEmpty() else changes, first_day)
         return {
-            table.name: _build_table(store, batch, release, modality, table, who)
-            for modality, table in MODALITIES.items()
+            table.name: _build_table(store, batch, release, modality, table, who) for modality, table in wanted.items()
         }
     finally:
         dirty.unpersist()
@@ -115,17 +118,18 @@ def _build_table(store: TableStore, batch: Batch, release: Release, modality: st
     if "medoid_product_ids" in table.column_names:
         actions = recent_actions(store, who.members, table, modality, last_whole_day(batch.as_of))
     rows = interests(weights, old, matrix, batch, actions)
+    return append_rows(store, rows, table, batch, encoder)
+
+
+def append_rows(store: TableStore, rows: DataFrame, table: Table, batch: Batch, encoder: tuple[str, str]) -> int:
+    """Append a batch's rows of an encoder version to a history, once; returns how many rows its commit wrote, 0 where
+    it was made before."""
     rows = rows.withColumns({"encoder": F.lit(encoder[0]), "encoder_version": F.lit(encoder[1])})
-    return append_rows(store, rows, table, batch)
-
-
-def append_rows(store: TableStore, rows: DataFrame, table: Table, batch: Batch) -> int:
-    """Append a batch's rows to a history, once; returns how many rows its commit wrote, 0 where it was made before."""
     before = store.version(table)
     missing = {c.name: F.lit(None).cast(c.type) for c in table.columns if c.name not in rows.columns}
     # Those that the caller leaves out are written as null, except the wall clock.
     missing["written_at"] = F.current_timestamp()
-    store.append_once(rows.withColumns(missing), table, f"{batch.batch_id}/{table.name}")
+    store.append_once(rows.withColumns(missing), table, f"{batch.batch_id}/{table.name}/{'/'.join(encoder)}")
     after = store.version(table)
     return 0 if after is None or after == before else store.rows_written(table, after)
 

@@ -15,6 +15,7 @@ import pyarrow as pa
 from pyspark.sql import Window
 from pyspark.sql import functions as F
 
+from pipelines.features.interest_rows import microseconds
 from pipelines.features.kernel import Floats, Ints, Vectors
 from pipelines.features.tiles import interest_events, with_contents
 from pipelines.identity.consent import with_allowed_purposes
@@ -36,7 +37,8 @@ def recent_actions(store: TableStore, members: DataFrame, table: Table, modality
     """Product actions that rows from `from_day` on may look back at, per user that sums them.
 
     user_id, purpose, day, content_id, product_id, acted_at (microseconds), act_weight, linked_from, linked_until (days
-    since 1970). Of each subject and purpose: all from its first dirty day on and RECENT_ACTIONS before.
+    since 1970), available_at (of the act and the link). Of each subject and purpose: all from its first dirty day on
+    and RECENT_ACTIONS before.
     """
     since = members.groupBy("subject_id").agg(F.min("from_day").alias("since"))
     events = interest_events(store.read(EVENTS)).where(
@@ -60,11 +62,12 @@ def recent_actions(store: TableStore, members: DataFrame, table: Table, modality
         F.col("weight").alias("act_weight"),
         F.unix_date("linked_from").alias("linked_from"),
         F.unix_date("linked_until").alias("linked_until"),
+        F.greatest("available_at", "link_known_at").alias("available_at"),
     )
 
 
 def with_medoids(made: pa.Table, actions: pa.Table, vectors: Vectors) -> pa.Table:
-    """Interest rows with `medoid_product_ids` and `medoid_weights`; null where no action is known.
+    """Interest rows with `medoid_product_ids` and `medoid_weights`; null where no action was known at created_at.
 
     `actions` holds all of the rows' users, as of `recent_actions`, with `row` of the content in `vectors`.
     """
@@ -78,13 +81,14 @@ def with_medoids(made: pa.Table, actions: pa.Table, vectors: Vectors) -> pa.Tabl
     positions = {key: np.array(found) for key, found in of_user.items()}
     columns = {name: actions[name].to_numpy() for name in ("row", "act_weight", "linked_from", "linked_until")}
     columns["day"] = actions["day"].cast(pa.int32()).to_numpy()
+    columns["known_at"] = microseconds(actions["available_at"])
     products = actions["product_id"]
     days = made["event_timestamp"].cast(pa.date32()).cast(pa.int32()).to_numpy() - 1
     ids: list[list[str] | None] = []
     shares: list[list[float] | None] = []
     made_keys = zip(made["user_id"].to_pylist(), made["purpose"].to_pylist(), strict=True)
-    for key, day in zip(made_keys, days, strict=True):
-        recent = _recent(positions.get(key, np.empty(0, dtype=np.int64)), columns, int(day))
+    for key, day, created in zip(made_keys, days, microseconds(made["created_at"]), strict=True):
+        recent = _recent(positions.get(key, np.empty(0, dtype=np.int64)), columns, int(day), int(created))
         if not len(recent):
             ids.append(None)
             shares.append(None)
@@ -98,10 +102,14 @@ def with_medoids(made: pa.Table, actions: pa.Table, vectors: Vectors) -> pa.Tabl
     return made.append_column("medoid_weights", pa.array(shares, LIST_TYPES[1]))
 
 
-def _recent(mine: Ints, columns: dict[str, np.ndarray], day: int) -> Ints:
-    """The newest actions up to a day of the subjects linked at its end. `mine` is newest first."""
+def _recent(mine: Ints, columns: dict[str, np.ndarray], day: int, created: int) -> Ints:
+    """The newest actions up to a day, as far as known then, of the subjects linked at its end. `mine` is newest first.
+
+    A row of the past that stands for what was known then must not look at what came late.
+    """
     linked = (columns["linked_from"][mine] <= day) & (day < columns["linked_until"][mine])
-    return mine[linked & (columns["day"][mine] <= day)][:RECENT_ACTIONS]
+    known = columns["known_at"][mine] <= created
+    return mine[linked & known & (columns["day"][mine] <= day)][:RECENT_ACTIONS]
 
 
 def medoids(vectors: Vectors, weights: Floats, count: int = MEDOIDS) -> tuple[Ints, Floats]:

@@ -46,7 +46,7 @@ def build_product_vectors(store: TableStore, batch: Batch, release: Release) -> 
     )
     rows = product_vectors(contents.join(touched.distinct(), "product_id", "left_semi"), embeddings)
     return publish(store, rows.withColumns({"encoder": F.lit(name), "encoder_version": F.lit(version)}).select(
-        *_KEYS, *VECTORS.values()), PRODUCT_VECTORS, batch)  # fmt: skip
+        *_KEYS, *VECTORS.values()), PRODUCT_VECTORS, batch, f"/{name}/{version}")  # fmt: skip
 
 
 def product_vectors(contents: DataFrame, embeddings: DataFrame) -> DataFrame:

@@ -74,7 +74,7 @@ class Definitions:
         return cls(views.values(), plans, rankings, pin, generation)
 
     def service(self, name: str, release: str | None = None) -> ReadPlan:
-        """A use in the given release, or as named (`risk_r2`), or in the default release.
+        """A use in the given release, or as named (`risk_r2`), or in the release that the pin names as default.
 
         Raises UnknownServiceError, UnknownReleaseError where the release is not live, HomeEmptyError.
         """
@@ -89,8 +89,13 @@ class Definitions:
             self.require_live(release)
             suffix = f"_{release}"
             name = name if name.endswith(suffix) else name + suffix
-        if name in plans:
-            return plans[name]
+        # The pin decides, not the registry, which follows it: so a promotion is one step. A service of a use in a
+        # release exists before that is live.
+        plan = plans.get(f"{name}_{self.pin.default}") or plans.get(name)
+        if plan is not None:
+            if plan.release is not None:
+                self.require_live(plan.release)
+            return plan
         if not self._services:
             raise HomeEmptyError("no feature services are registered; run: mmfs apply")
         if name in self._rankings:
@@ -136,12 +141,13 @@ class Definitions:
         common = set.intersection(*live) if live else {self.pin.default}
         if not common:
             raise UnknownFeatureError("the features asked for are of different releases; ask for those of one")
-        release = self.pin.default if self.pin.default in common else min(common)
+        release = self.pin.default if self.pin.default in common else min(common & self.pin.live.keys() or common)
+        self.require_live(release)
         return _plan(views, self._views.get(USER_CONSENT.name), None, release, "none")
 
 
 _KEPT_LISTS = 256
-P = TypeVar("P")
+P = TypeVar("P", bound=ReadPlan | RankingPlan)
 
 
 def _ranking(

@@ -130,3 +130,8 @@ class RankingPlan:
     user: ReadPlan
     products: ReadPlan
     vectors: ReadPlan
+
+    @property
+    def release(self) -> str | None:
+        """What all three are of."""
+        return self.user.release

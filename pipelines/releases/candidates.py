@@ -24,10 +24,24 @@ def candidate(named: str, settings: Settings) -> EncoderSpec:
     if named.startswith("models:"):
         return _registered(named, known)
     spec = resolve(named)
-    same_name = [encoder for encoder in known if encoder.name == spec.name]
+    return _with_version(spec, [encoder for encoder in known if encoder.name == spec.name])
+
+
+def with_version_here(spec: EncoderSpec, settings: Settings) -> EncoderSpec:
+    """An encoder of another home: by the version it has here, else by its own, or the next number where that is taken.
+
+    Nothing is registered.
+    """
+    same_name = [encoder for encoder in registered_encoders(settings) if encoder.name == spec.name]
+    return _with_version(spec, same_name) if same_name else spec
+
+
+def _with_version(spec: EncoderSpec, same_name: list[RegisteredEncoder]) -> EncoderSpec:
     found = next((e for e in same_name if e.facts["identity"] == identity(spec)), None)
     if found is not None:
         return dataclasses.replace(spec, version=found.version)
+    if spec.version not in {encoder.version for encoder in same_name}:
+        return spec
     numbers = [int(e.version) for e in same_name if e.version.isdecimal()]
     return dataclasses.replace(spec, version=str(max(numbers, default=0) + 1))
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipelines.governance.home import open_home
+from pipelines.releases.lineage import RELEASE_TAG, SERVICE_TAG
 from pipelines.releases.manifest import Release
 from pipelines.releases.mlflow_client import mlflow_client
 from pipelines.releases.pin import live_releases, read_pin
@@ -13,13 +14,10 @@ from pipelines.releases.registry import registered_encoders
 from pipelines.releases.usage import Stored, UsedView, Version, stored_versions, used_views
 from pipelines.settings import Settings
 
-SERVICE_TAG, RELEASE_TAG = "mmfs.service", "mmfs.release"
-"""Tags of a registered model version that consumes features: of which service and release."""
-
 
 @dataclass(frozen=True)
 class Consumer:
-    """A registered model that was trained on a service's features of a release."""
+    """A registered model that was trained on features of a release; `service` may be several, with commas."""
 
     uri: str
     service: str
@@ -94,7 +92,7 @@ def listed_encoders(settings: Settings) -> list[ListedEncoder]:
                 dimensions=int(facts["dimensions"]),
                 modalities=tuple(facts["modalities"].split(",")),
                 plays=tuple(f"{name} {part}" for name, parts in plays.items() for part in parts),
-                metrics=_metrics(settings, encoder.model_id),
+                metrics=newest_metrics(settings, encoder.model_id),
                 usage=known.usage(
                     {(encoder.name, encoder.version)} | {r.encoder_for("fused") for r in releases if plays[r.name]}
                 ),
@@ -134,7 +132,7 @@ class _Known:
 
     @classmethod
     def of(cls, settings: Settings) -> _Known:
-        return cls(stored_versions(settings), used_views(settings), _consumers(settings))
+        return cls(stored_versions(settings), used_views(settings), consumers(settings))
 
     def usage(self, versions: set[Version], release: str | None = None) -> Usage:
         """Of some versions; services of one release alone where it is named."""
@@ -152,15 +150,16 @@ class _Known:
         )
 
 
-def _consumers(settings: Settings) -> list[Consumer]:
+def consumers(settings: Settings) -> list[Consumer]:
+    """The registered models that say which features they consume. Raises PipelineError where MLflow does not answer."""
     with mlflow_client(settings) as client:
         versions = client.search_model_versions()
     tagged = [(v, v.tags) for v in versions if SERVICE_TAG in v.tags and RELEASE_TAG in v.tags]
-    consumers = [Consumer(f"models:/{v.name}/{v.version}", tags[SERVICE_TAG], tags[RELEASE_TAG]) for v, tags in tagged]
-    return sorted(consumers, key=lambda consumer: consumer.uri)
+    found = [Consumer(f"models:/{v.name}/{v.version}", tags[SERVICE_TAG], tags[RELEASE_TAG]) for v, tags in tagged]
+    return sorted(found, key=lambda consumer: consumer.uri)
 
 
-def _metrics(settings: Settings, model_id: str) -> dict[str, float]:
+def newest_metrics(settings: Settings, model_id: str) -> dict[str, float]:
     """The newest value of each metric that was logged of the version."""
     with mlflow_client(settings) as client:
         metrics = client.get_logged_model(model_id).metrics or []

@@ -70,6 +70,10 @@ class Release:
         """The encoders by the part they play."""
         return {part: getattr(self, part) for part in _ENCODER_PARTS}
 
+    def rests_on(self, depends_on: str) -> tuple[EncoderSpec, ...]:
+        """The encoders behind a table that depends on a part: its own, or all of them."""
+        return (self.encoders[depends_on],) if depends_on in _ENCODER_PARTS else tuple(self.encoders.values())
+
     def to_json(self) -> str:
         """Indented JSON for a reviewer's eyes; equal releases give equal text."""
         values: dict[str, Any] = {"format": FORMAT}
@@ -100,6 +104,19 @@ class Release:
     def checksum(self) -> str:
         """ "sha256:…" of `to_json`."""
         return "sha256:" + hashlib.sha256(self.to_json().encode()).hexdigest()
+
+    @property
+    def parts_checksum(self) -> str:
+        """ "sha256:…" of what decides the features: equal in every home, whatever a release is called there.
+
+        Where an encoder's files lie is no part of it, nor what is said of it.
+        """
+        values: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "name"}
+        for part, spec in self.encoders.items():
+            where = spec.uri if not spec.checksum else ""
+            values[part] = [spec.key, spec.checksum, where, spec.dimensions, spec.modalities, spec.preprocessing]
+        text = json.dumps(values, ensure_ascii=False, sort_keys=True)
+        return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
 
 def view_name(table: Table, purpose: str | None, release: Release) -> str:

@@ -8,20 +8,16 @@ reader sees the old state or the new one.
 from __future__ import annotations
 
 import json
-import os
-import tempfile
+import re
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
 
-import fsspec
-
-from pipelines.errors import HomeEmptyError, ReleaseDamagedError, SettingsError, UnknownReleaseError
+from pipelines.errors import HomeEmptyError, ReleaseDamagedError, UnknownReleaseError
+from pipelines.releases.files import file_names, read_file, write_file
 from pipelines.releases.manifest import Release
 from pipelines.settings import Settings
 
 MAX_LIVE = 3
-_FOLDER = "releases"
 _PIN = "pin.json"
 
 
@@ -47,17 +43,17 @@ class Pin:
             values = json.loads(text)
             return cls(values["default"], MappingProxyType(dict(values["live"])))
         except (ValueError, TypeError, KeyError) as error:
-            raise ReleaseDamagedError(f"not a pin file ({error}); restore {_FOLDER}/{_PIN}") from error
+            raise ReleaseDamagedError(f"not a pin file ({error}); restore releases/{_PIN}") from error
 
 
 def has_pin(settings: Settings) -> bool:
     """Whether the home has a release at all."""
-    return _read(settings, _PIN) is not None
+    return read_file(settings, _PIN) is not None
 
 
 def read_pin(settings: Settings) -> Pin:
     """The pin. Raises HomeEmptyError where nothing has been run yet."""
-    text = _read(settings, _PIN)
+    text = read_file(settings, _PIN)
     if text is None:
         raise HomeEmptyError(f"home '{settings.home}' has no release yet; run: mmfs run DROP")
     return Pin.from_json(text)
@@ -91,17 +87,36 @@ def write_pin(settings: Settings, releases: list[Release], default: str) -> Pin:
     """
     pin = Pin(default, MappingProxyType({release.name: release.checksum for release in releases}))
     for release in releases:
-        written = _read(settings, f"{release.name}.json")
-        if written is None:
-            _write(settings, f"{release.name}.json", release.to_json())
-        elif written != release.to_json():
-            raise ReleaseDamagedError(f"release '{release.name}' exists with other content; give a new name")
-    _write(settings, _PIN, pin.to_json())
+        write_manifest(settings, release)
+    write_file(settings, _PIN, pin.to_json())
     return pin
 
 
+def write_manifest(settings: Settings, release: Release) -> None:
+    """Write a manifest, live or not yet. Raises ReleaseDamagedError where its name has another already."""
+    written = read_file(settings, f"{release.name}.json")
+    if written is None:
+        write_file(settings, f"{release.name}.json", release.to_json())
+    elif written != release.to_json():
+        raise ReleaseDamagedError(f"release '{release.name}' exists with other content; give a new name")
+
+
+def any_release(settings: Settings, name: str) -> Release:
+    """A release that is, was or may become live. Raises UnknownReleaseError, ReleaseDamagedError."""
+    text = read_file(settings, f"{name}.json") if re.fullmatch(r"r\d+", name) else None
+    if text is None:
+        raise UnknownReleaseError(f"there never was a release '{name}'")
+    return Release.from_json(text)
+
+
+def next_release_name(settings: Settings) -> str:
+    """The first "rN" after all that were ever given: a name is not used twice."""
+    given = [int(found[1]) for file in file_names(settings) if (found := re.fullmatch(r"r(\d+)\.json", file))]
+    return f"r{max(given, default=0) + 1}"
+
+
 def _load(settings: Settings, name: str, checksum: str) -> Release:
-    text = _read(settings, f"{name}.json")
+    text = read_file(settings, f"{name}.json")
     if text is None:
         raise ReleaseDamagedError(f"the manifest of release '{name}' is missing from the home; restore it")
     release = Release.from_json(text)
@@ -110,45 +125,3 @@ def _load(settings: Settings, name: str, checksum: str) -> Release:
             f"the manifest of release '{name}' is not the one that was pinned ({checksum}); restore it"
         )
     return release
-
-
-def _read(settings: Settings, file: str) -> str | None:
-    try:
-        if settings.local_home:
-            return (settings.local_home / _FOLDER / file).read_text(encoding="utf-8")
-        with _remote(settings, file, "rb") as stream:
-            return bytes(stream.read()).decode()
-    except FileNotFoundError:
-        return None
-
-
-def _write(settings: Settings, file: str, text: str) -> None:
-    if settings.local_home:
-        _replace(settings.local_home / _FOLDER / file, text.encode())
-        return
-    # An object store shows an object only when its upload is complete.
-    with _remote(settings, file, "wb") as stream:
-        stream.write(text.encode())
-
-
-def _remote(settings: Settings, file: str, mode: str) -> fsspec.core.OpenFile:
-    try:
-        return fsspec.open(settings.under_home(_FOLDER, file), mode)
-    except (ImportError, ValueError) as error:
-        raise SettingsError(f"setting MMFS_HOME: cannot open {settings.home}: {error}") from error
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write beside the file and rename: never half a file, whenever the process or the machine stops."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

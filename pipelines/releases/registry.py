@@ -18,6 +18,9 @@ from pipelines.errors import EncoderMismatchError
 from pipelines.governance.runs import Run, StepReport
 from pipelines.releases.manifest import Release
 from pipelines.releases.mlflow_client import experiment_id, mlflow_client
+from pipelines.releases.mlflow_runs import begin_run, end_run
+from pipelines.releases.model_uris import keep_model_uri
+from pipelines.releases.model_versions import log_version, require_model
 from pipelines.settings import PROJECT_ROOT, Settings
 
 if TYPE_CHECKING:
@@ -91,14 +94,20 @@ def log_run(run: Run, reports: list[StepReport], release: Release, settings: Set
         encoders = {part: _register(client, spec, settings) for part, spec in release.encoders.items()}
         tags = {"mmfs.run_id": run.run_id, "mmfs.release": release.name}
         tags |= {f"mmfs.encoder.{part}": encoder.uri for part, encoder in encoders.items()}
-        made = client.create_run(experiment, tags=tags, run_name=run.run_id).info.run_id
+        made = begin_run(client, experiment, run.run_id, tags)
         _log_figures(client, made, run, reports, release)
         _link_models(client, made, encoders)
-        client.set_terminated(made)
-    return str(made)
+        end_run(client, made)
+    return made
 
 
 def _register(client: MlflowClient, spec: EncoderSpec, settings: Settings) -> RegisteredEncoder:
+    found = _found_or_created(client, spec, settings)
+    keep_model_uri(settings, spec.key, found.uri)
+    return found
+
+
+def _found_or_created(client: MlflowClient, spec: EncoderSpec, settings: Settings) -> RegisteredEncoder:
     known = _find(client, spec)
     if known is not None:
         if known.tags["identity"] != identity(spec):
@@ -107,8 +116,7 @@ def _register(client: MlflowClient, spec: EncoderSpec, settings: Settings) -> Re
                 f"(checksum {known.tags['checksum']}, now {spec.checksum}); give the new one its own version"
             )
         return _as_registered(known)
-    if not client.search_registered_models(f"name = '{spec.name}'"):
-        client.create_registered_model(spec.name, description=spec.description)
+    require_model(client, spec.name, spec.description)
     return _as_registered(_create_version(client, spec, settings))
 
 
@@ -124,8 +132,6 @@ def _find(client: MlflowClient, spec: EncoderSpec) -> ModelVersion | None:
 
 
 def _create_version(client: MlflowClient, spec: EncoderSpec, settings: Settings) -> ModelVersion:
-    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-
     facts = {
         "encoder_version": spec.version,
         "identity": identity(spec),
@@ -136,32 +142,21 @@ def _create_version(client: MlflowClient, spec: EncoderSpec, settings: Settings)
         "licence": spec.licence,
     }
     experiment = experiment_id(client, ENCODERS_EXPERIMENT, settings)
-    # A version without a source run would be looked up in MLflow's global store, which may be another one.
-    run_id = client.create_run(experiment, run_name=f"register {spec.key}").info.run_id
-    model = client.create_logged_model(
-        experiment,
-        name=spec.name,
-        source_run_id=run_id,
-        tags=facts,
-        params={**facts, "preprocessing": json.dumps(spec.preprocessing, ensure_ascii=False)},
-        model_type="encoder",
-    )
+    run_id = begin_run(client, experiment, f"register {spec.key}")
     with tempfile.TemporaryDirectory(prefix="mmfs-encoder-") as scratch:
         _save_model(Path(scratch) / "model", spec)
-        # client.log_model_artifacts looks the model up in the global store, too.
-        repository = get_artifact_repository(model.artifact_location, tracking_uri=client.tracking_uri)
-        repository.log_artifacts(str(Path(scratch) / "model"))
-    client.finalize_logged_model(model.model_id, "READY")
+        version = log_version(
+            client,
+            run_id,
+            Path(scratch) / "model",
+            name=spec.name,
+            model_type="encoder",
+            tags=facts,
+            params={**facts, "preprocessing": json.dumps(spec.preprocessing, ensure_ascii=False)},
+            description=_model_card(spec),
+        )
     client.set_terminated(run_id)
-    return client.create_model_version(
-        spec.name,
-        source=model.artifact_location,
-        run_id=run_id,
-        # Not every store keeps a version's model id.
-        tags={**facts, "model_id": model.model_id},
-        description=_model_card(spec),
-        model_id=model.model_id,
-    )
+    return version
 
 
 def _save_model(folder: Path, spec: EncoderSpec) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
 from pipelines.releases.inventory import ListedEncoder, ListedRelease, Usage
+from pipelines.releases.journal import Journal
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
@@ -47,6 +49,16 @@ def render_releases(releases: Sequence[ListedRelease]) -> Group:
         )
     details = [_details(r.name, r.usage, {}) for r in releases]
     return Group(table, *(text for text in details if text is not None))
+
+
+def render_moves(pending: Journal | None, log: Sequence[Mapping[str, Any]]) -> Text:
+    """What happened last, and whether a promotion waits to be finished."""
+    lines = [f"last: {log[-1]['release']} {log[-1]['what']}, {log[-1]['at'][:19]} UTC"] if log else []
+    if pending is not None:
+        lines.append(
+            f"a promotion of {pending.release} was cut off: mmfs releases promote finishes it, --undo undoes it"
+        )
+    return Text("\n".join(lines))
 
 
 def _details(name: str, usage: Usage, metrics: dict[str, float]) -> Text | None:

@@ -71,6 +71,11 @@ def materialise(store: TableStore, run: Run) -> StepReport:
     return report
 
 
+def standing_time(store: TableStore, feast: FeatureStore) -> datetime | None:
+    """The time (aware, UTC) up to which the online store was filled last; None where it is not filled."""
+    return max((done.as_of for done in read_progress(store, feast).values()), default=None)
+
+
 def _work(store: TableStore, view: FeatureView, since: Progress | None, run: Run) -> _Work | None:
     source = view.batch_source
     assert isinstance(source, DeltaSource)

@@ -21,7 +21,8 @@ from pipelines.errors import HomeEmptyError, SettingsError, UnknownServiceError
 from pipelines.governance.runs import Run, StepReport, timed_step
 from pipelines.online.store import PackedOnlineStore
 from pipelines.releases.manifest import Release
-from pipelines.releases.pin import default_release, live_release, live_releases
+from pipelines.releases.model_uris import model_uris
+from pipelines.releases.pin import default_release, live_release, live_releases, read_pin
 from pipelines.settings import PROJECT_ROOT, Settings
 
 FEATURE_REPO = PROJECT_ROOT / "feature_repo"
@@ -92,8 +93,9 @@ def _definitions(module: str) -> ModuleType:
 def declarations(settings: Settings, releases: Sequence[Release], default: Release) -> list[Any]:
     """Every Feast object of the given releases, as declared in feature_repo/."""
     entities = list(_definitions("views").ENTITIES.values())
-    views = _definitions("views").feature_views(releases, settings.under_home())
-    services = _definitions("services").feature_services(releases, default, views)
+    models = model_uris(settings)
+    views = _definitions("views").feature_views(releases, settings.under_home(), models)
+    services = _definitions("services").feature_services(releases, default, views, models)
     return [*entities, *views.values(), *services.values()]
 
 
@@ -132,6 +134,9 @@ def find_service(store: FeatureStore, settings: Settings, service: str, release:
         service = service if service.endswith(suffix) else service + suffix
     try:
         found: FeatureService = store.get_feature_service(service)
+        if release is None and found.tags.get("use") == service:
+            # The pin says which release is the default; the registry follows it a little later.
+            found = store.get_feature_service(f"{service}_{read_pin(settings).default}")
     except FeatureServiceNotFoundException:
         names = sorted(s.name for s in store.list_feature_services())
         if not names:

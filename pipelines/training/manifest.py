@@ -67,14 +67,16 @@ class Manifest(BaseModel):
     """Beside every training set as JSON. Names of people are not in it.
 
     `as_of` is when consent was looked at, `consent_versions` are the Delta versions of the tables that decided whose
-    rows were withheld; `encoders` what the service's tags say of them; `keyed` that the entity file's ids were subject
-    keys already. Checksums are `sha256:…` of the files' bytes, `checksum` is the manifest's own.
+    rows were withheld; `encoders` what the service's tags say of them, MLflow's URIs among it; `release_parts` the
+    checksum of what the release is made of, whatever its name; `keyed` that the entity file's ids were subject keys
+    already. Checksums are `sha256:…` of the files' bytes, `checksum` is the manifest's own.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     format: int = FORMAT
     service: str
     release: str
+    release_parts: str
     purpose: str
     as_of: AwareDatetime
     join_key: str
@@ -106,8 +108,8 @@ class Manifest(BaseModel):
 
 
 def encoders_of(service: FeatureService) -> dict[str, str]:
-    """`<part>_encoder` and `<part>_version` of the service's release."""
-    return {name: value for name, value in service.tags.items() if name.endswith(("_encoder", "_version"))}
+    """`<part>_encoder`, `<part>_version` and `<part>_models` (MLflow's URIs) of the service's release."""
+    return {name: value for name, value in service.tags.items() if name.endswith(("_encoder", "_version", "_models"))}
 
 
 def with_versions(views: Mapping[str, ViewPart], versions: Mapping[str, int]) -> dict[str, ViewPart]:

@@ -87,6 +87,7 @@ def training_set(
     asked = Manifest(
         service=found.tags["use"],
         release=found.tags["release"],
+        release_parts=found.tags.get("release_parts", ""),
         purpose=purpose,
         as_of=run.as_of,
         join_key=key,

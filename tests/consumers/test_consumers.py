@@ -12,7 +12,7 @@ from pipelines.consumers.ad_click import ad_click
 from pipelines.consumers.backtest import Plan
 from pipelines.consumers.churn import MODEL, churn
 from pipelines.consumers.next_purchase import WITH, WITHOUT, next_purchase
-from pipelines.consumers.publish import CONSUMERS_EXPERIMENT, publish_consumer
+from pipelines.consumers.publish import CONSUMERS_EXPERIMENT, Learned, publish_consumer
 from pipelines.consumers.workbench import Outcome
 from pipelines.errors import ConsumerError, SettingsError
 from pipelines.evaluation.measure import Measured
@@ -60,9 +60,9 @@ def test_ad_clicks_are_told_by_the_vectors(shop: TasteShop, tmp_path: Path) -> N
     assert "no place of an ad" in outcome.found[0][0].explanation
 
 
-def test_a_run_says_data_release_figures_and_plots(shop: TasteShop, tmp_path: Path) -> None:
-    page = tmp_path / "ads.html"
-    found, run_id = publish_consumer(shop.settings, "ad-click", page, as_of=shop.now)
+def test_a_run_says_data_release_figures_and_plots(shop: TasteShop, learned: Learned) -> None:
+    page = Path(shop.settings.home).parent / "ads.html"
+    found, run_id = learned.evaluation, learned.run_id
     assert "<svg" in page.read_text()
     assert "Features at work: ad click" in page.read_text()
     with mlflow_client(shop.settings) as client:

@@ -15,6 +15,7 @@ from encoders.spec import EncoderSpec
 from pipelines.errors import SettingsError
 from pipelines.governance.runs import Run
 from pipelines.releases.manifest import Release
+from pipelines.releases.model_uris import keep_model_uri
 from pipelines.releases.pin import write_pin
 from pipelines.serving.delta_source import DeltaSource
 from pipelines.serving.repo import FEATURE_REPO, apply, feature_store
@@ -43,7 +44,11 @@ def applied(settings: Settings, releases: list[Release], default: str = "r1") ->
 
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> FeatureStore:
-    return applied(Settings(home=str(tmp_path_factory.mktemp("home"))), [R1, R2])
+    settings = Settings(home=str(tmp_path_factory.mktemp("home")))
+    # MLflow counts by itself: its number need not be the encoder's version.
+    keep_model_uri(settings, R2.clip.key, "models:/tiny-clip/7")
+    keep_model_uri(settings, R2.review.key, "models:/tiny-e5/1")
+    return applied(settings, [R1, R2])
 
 
 def test_every_history_has_a_view_per_purpose_and_version(registry: FeatureStore) -> None:
@@ -65,6 +70,7 @@ def test_every_history_has_a_view_per_purpose_and_version(registry: FeatureStore
         "encoder": "tiny-clip",
         "encoder_version": "2",
         "release": "r2",
+        "mlflow_models": "models:/tiny-clip/7",
     }
     assert views["user_review_interest_personalisation_tiny_e5_1"].tags["release"] == "r1,r2"
 
@@ -83,7 +89,11 @@ def test_every_use_has_a_service_per_release_and_a_bare_name(registry: FeatureSt
             # Products of a service about users are nobody's data.
             of_user = view.join_keys == ["user_id"]
             assert view.tags.get("purpose", "none") == (service.tags["purpose"] if of_user else "none")
-    assert services["recommendation_r2"].tags["clip_version"] == "2"
+    tags = services["recommendation_r2"].tags
+    assert (tags["clip_version"], tags["clip_models"]) == ("2", "models:/tiny-clip/7")
+    assert tags["fused_models"] == "models:/tiny-clip/7,models:/tiny-e5/1"
+    assert services["recommendation_r1"].tags["clip_models"] == ""
+    assert tags["release_parts"] == R2.parts_checksum != R1.parts_checksum
 
 
 def test_a_release_that_is_no_longer_live_leaves_the_registry(tmp_path: Path) -> None:

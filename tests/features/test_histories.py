@@ -112,7 +112,7 @@ def write_silver(store: ShopStore, shop: Shop, drop: int, one_load: bool) -> Non
 
 
 def run_features(store: TableStore, days: float) -> None:
-    build_features(store, Run(store.settings, at(days), "test"), None)
+    build_features(store, Run(store.settings, at(days), "test"))
 
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from pipelines.delta import TableStore
@@ -22,6 +22,8 @@ from pipelines.features.fused_rows import SOURCES, fuse
 from pipelines.features.interests import build_interests
 from pipelines.features.tiles import build_tiles
 from pipelines.governance.progress import Batch, finish, start
+from pipelines.releases.backfill import backfill
+from pipelines.releases.manifest import Release
 from pipelines.settings import load_settings
 from pipelines.tables.aggregates import EMBEDDINGS, USER_TILES
 from pipelines.tables.definitions import HALF_LIVES_DAYS
@@ -44,6 +46,7 @@ from tests.table_frame import table_frame
 
 SILVER = {"events": EVENTS, "reviews": REVIEWS, "contents": PRODUCT_CONTENTS, "links": IDENTITIES, "consents": CONSENTS}
 INTERESTS = {"product_image": USER_VISUAL_INTEREST, "review": USER_REVIEW_INTEREST}
+TIMES = ("event_timestamp", "created_at")
 History = dict[tuple[str, dt.datetime], Row]
 
 
@@ -115,9 +118,9 @@ def take_in(store: TableStore, shop: Shop, drop: str) -> None:
         append(store, table, [r for r in shop.rows[name] if r["drop_id"] == drop], drop)
 
 
-def embed(store: TableStore, contents: list[tuple[str, str, str]], transaction: str) -> None:
+def embed(store: TableStore, contents: list[tuple[str, str, str]], transaction: str, version: str = "1") -> None:
     rows = [
-        {"content_hash": c, "modality": m, "encoder": part, "encoder_version": "1", "status": "ok",
+        {"content_hash": c, "modality": m, "encoder": part, "encoder_version": version, "status": "ok",
          "vector": vector_of(c, part).tobytes(), "dimensions": DIMENSIONS[part], "created_at": at(30)}
         for c, m, part in contents
     ]  # fmt: skip
@@ -131,7 +134,11 @@ def append(store: TableStore, table: Table, rows: list[Row], transaction: str) -
 
 
 def in_force(store: TableStore, table: Table) -> History:
-    rows = store.read(table).orderBy("created_at").withColumn("end", F.unix_micros("event_timestamp")).collect()
+    return by_moment(store.read(table))
+
+
+def by_moment(history: DataFrame) -> History:
+    rows = history.orderBy("created_at").withColumn("end", F.unix_micros("event_timestamp")).collect()
     return {(r.user_id, dt.datetime.fromtimestamp(r.end / 1e6, dt.UTC)): r.asDict() for r in rows}
 
 
@@ -140,14 +147,18 @@ def assert_matches(store: TableStore, oracle: Oracle) -> None:
         published = in_force(store, table)
         missing = oracle.steps(modality) - set(published)
         assert not missing
-        for (user, end), row in published.items():
-            for half_life in HALF_LIVES_DAYS:
-                mean, weight = oracle.state(modality, user, end, half_life)
-                assert row[f"weight_{half_life}d"] == pytest.approx(weight, rel=1e-5), (user, end)
-                if weight:
-                    np.testing.assert_allclose(row[f"mean_{half_life}d"], mean, atol=1e-5, err_msg=f"{user} {end}")
-                else:
-                    assert row[f"mean_{half_life}d"] is None
+        assert_values(published, oracle, modality)
+
+
+def assert_values(published: History, oracle: Oracle, modality: str) -> None:
+    for (user, end), row in published.items():
+        for half_life in HALF_LIVES_DAYS:
+            mean, weight = oracle.state(modality, user, end, half_life)
+            assert row[f"weight_{half_life}d"] == pytest.approx(weight, rel=1e-5), (user, end)
+            if weight:
+                np.testing.assert_allclose(row[f"mean_{half_life}d"], mean, atol=1e-5, err_msg=f"{user} {end}")
+            else:
+                assert row[f"mean_{half_life}d"] is None
 
 
 @pytest.fixture(scope="module")
@@ -203,6 +214,44 @@ def newest_mean(history: History, user: str, end: dt.datetime) -> list[float] | 
     known = [moment for owner, moment in history if owner == user and moment <= end]
     mean: list[float] | None = history[user, max(known)]["mean_30d"] if known else None
     return mean
+
+
+def test_a_backfill_repeats_the_rows_of_the_version_that_stands(corrected: Taken) -> None:
+    """Vectors of version 2 are those of version 1, here: so must the histories be, row for row as known at its time."""
+    clip, review = (replace(spec, version="2") for spec in RELEASE.encoders.values())
+    second = replace(RELEASE, name="r2", clip=clip, review=review)
+    named = [*contents_of(corrected.shop, {"first", "late"}), *late_contents(corrected.shop)]
+    embed(corrected.store, named, "version 2", version="2")
+    before = {table: corrected.store.read(table).collect() for table in (*INTERESTS.values(), USER_FUSED)}
+    for table in before:
+        backfill(corrected.store, table, RELEASE, second)
+        # A second time, as after a crash.
+        backfill(corrected.store, table, RELEASE, second)
+    first_drop = Oracle(corrected.shop.until({"first"}), corrected.oracle.embedded, LOAD.as_of)
+    for modality, table in INTERESTS.items():
+        both = corrected.store.read(table)
+        rows = {v: both.where(F.col("encoder_version") == v) for v in ("1", "2")}
+        keys = [sorted(map(tuple, r.select("user_id", "purpose", *TIMES).collect())) for r in rows.values()]
+        assert keys[0] == keys[1]
+        corrections = F.col("created_at") == F.lit(LATE.as_of)
+        assert_values(by_moment(rows["2"].where(corrections)), corrected.oracle, modality)
+        assert_values(by_moment(rows["2"].where(~corrections)), first_drop, modality)
+        second_rows = by_moment(rows["2"])
+        for moment, row in by_moment(rows["1"]).items():
+            again = second_rows[moment]
+            for name in (c.name for c in table.feature_columns if c.name.startswith("medoid")):
+                assert row[name] == again[name], (moment, name)
+        assert corrected.store.read(table).where("encoder_version = '1'").count() == len(before[table])
+    fused = {v: by_moment(f) for v, f in fused_by_version(corrected.store, (RELEASE, second)).items()}
+    assert set(fused["r1"]) == set(fused["r2"])
+    for moment, row in fused["r1"].items():
+        assert row["modalities_observed"] == fused["r2"][moment]["modalities_observed"]
+        np.testing.assert_allclose(row["vector"] or [], fused["r2"][moment]["vector"] or [], atol=1e-5)
+
+
+def fused_by_version(store: TableStore, releases: tuple[Release, ...]) -> dict[str, DataFrame]:
+    versions = {release.name: release.encoder_for("fused")[1] for release in releases}
+    return {name: store.read(USER_FUSED).where(F.col("encoder_version") == v) for name, v in versions.items()}
 
 
 @pytest.mark.soak

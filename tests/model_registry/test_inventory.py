@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import pyarrow as pa
 import pytest
 
 from pipelines import cli
-from pipelines.releases.inventory import RELEASE_TAG, SERVICE_TAG, Consumer, listed_encoders, listed_releases
+from pipelines.releases.inventory import Consumer, listed_encoders, listed_releases
+from pipelines.releases.lineage import RELEASE_TAG, SERVICE_TAG
 from pipelines.releases.mlflow_client import mlflow_client
 from pipelines.releases.registry import register_encoder, register_release
 from pipelines.releases.render import readable_bytes
@@ -25,9 +27,9 @@ AT = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+def settings(tmp_path_factory: pytest.TempPathFactory, home_with_mlflow: Callable[[Path], Settings]) -> Settings:
     """Both releases share tiny-e5/1; two pictures are embedded by tiny-clip/1, one by tiny-clip/2."""
-    settings = Settings(home=str(tmp_path_factory.mktemp("inventory") / "home"))
+    settings = home_with_mlflow(tmp_path_factory.mktemp("inventory") / "home")
     home = OnlineHome(settings, [R1, R2])
     home.furnish()
     embeddings = Path(EMBEDDINGS.location(settings.under_home()))

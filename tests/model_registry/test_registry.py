@@ -1,9 +1,10 @@
-"""Encoders and runs in a real MLflow on SQLite. One database for all tests: making one takes seconds."""
+"""Encoders and runs in a real MLflow on SQLite."""
 
 from __future__ import annotations
 
 import dataclasses
 import warnings
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,8 +25,8 @@ from pipelines.settings import PROJECT_ROOT, Settings, load_settings
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    return load_settings(home=str(tmp_path_factory.mktemp("home")))
+def settings(tmp_path_factory: pytest.TempPathFactory, home_with_mlflow: Callable[[Path], Settings]) -> Settings:
+    return home_with_mlflow(tmp_path_factory.mktemp("registry") / "home")
 
 
 @pytest.fixture(scope="module")
@@ -88,11 +89,15 @@ def test_a_run_is_linked_to_the_versions_it_used(release: Release, settings: Set
     with mlflow_client(settings) as client:
         logged = client.get_run(run_id)
     assert logged.info.status == "FINISHED"
-    assert logged.data.metrics == {
+    figures = dict(logged.data.metrics)
+    assert figures.pop("system/cpu_seconds") > 0
+    assert figures.pop("system/peak_memory_megabytes") > 50
+    assert figures == {
         "encode/image/failed/not_an_image": 2,
         "encode/image/encoded": 40,
         "encode/seconds": 1.5,
     }
+    assert logged.data.tags["mlflow.source.name"]
     assert logged.data.params["as_of"] == "2026-03-01T00:00:00+00:00"
     assert logged.data.params["release"] == "r1"
     assert logged.data.tags["mmfs.encoder.clip"] == f"models:/{release.clip.name}/1"

@@ -13,11 +13,12 @@ from pipelines.evaluation.measure import Figure
 from pipelines.evaluation.published import Published
 from pipelines.governance.home import open_home
 from pipelines.releases.compare import DEFAULT_MARGIN
+from pipelines.releases.compare.bridging import bridge_figures
 from pipelines.releases.compare.classes import PICTURE_NEIGHBOURS, SENTIMENT, TEXT_NEIGHBOURS, ZERO_SHOT
 from pipelines.releases.compare.interests import Behaviour
 from pipelines.releases.compare.next_purchase import NEXT_PURCHASE
 from pipelines.releases.compare.retrieval import REVIEW_TO_PRODUCT, SEARCH_TO_PICTURE, TITLE_TO_PICTURE
-from pipelines.releases.compare.shop import Shop, read_shop
+from pipelines.releases.compare.shop import read_shop
 from pipelines.releases.compare.spaces import drift_figures, pace_of, same_space, slices_of, stability_figures
 from pipelines.releases.compare.task import Case, Lacking, Outcome, Scores, Task, differing, estimated
 from pipelines.releases.compare.vectors import Encoding, Space, encoding_apart, space_of, wanted_contents
@@ -59,6 +60,7 @@ class Comparison:
     slices: tuple[Slice, ...]
     drift: tuple[Figure, ...]
     stability: tuple[Figure, ...]
+    bridge: tuple[Figure, ...]
     paces: tuple[dict[str, Estimate], dict[str, Estimate]]
     verdict: Verdict
     margin: float
@@ -85,12 +87,8 @@ def compare(
 
     Raises HomeError, NothingToCompareError, EncoderUnusableError, EncoderMismatchError, TableError.
     """
-    open_home(settings, create=False)
     part = part_of(before, after)
-    announce("reading the home")
-    published = Published(settings, default_release(settings), datetime.now(UTC))
-    shop = read_shop(published)
-    case = _case(settings, part, shop, published, (before, after), encoding, announce)
+    case = case_on(settings, (before, after), encoding, announce)
     announce("measuring")
     outcomes, lacking = _taken(TASKS[part], case)
     if not outcomes:
@@ -106,6 +104,7 @@ def compare(
         slices=tuple(s for outcome in outcomes for s in _slices(outcome)),
         drift=drift_figures(case),
         stability=stability_figures(case, _MODALITY[part]),
+        bridge=bridge_figures(case, part),
         paces=(pace_of(case.before), pace_of(case.after)),
         verdict=verdict,
         margin=margin,
@@ -127,16 +126,18 @@ def part_of(before: EncoderSpec, after: EncoderSpec) -> str:
     return "clip" if "image" in common else "review"
 
 
-def _case(
+def case_on(
     settings: Settings,
-    part: str,
-    shop: Shop,
-    published: Published,
     specs: tuple[EncoderSpec, EncoderSpec],
     encoding: Encoding | None,
     announce: Callable[[str], None],
 ) -> Case:
-    contents, spaces = wanted_contents(shop, part), []
+    """Two encoders' vectors of all that a home has to compare them by. Raises as `compare`."""
+    open_home(settings, create=False)
+    announce("reading the home")
+    published = Published(settings, default_release(settings), datetime.now(UTC))
+    shop = read_shop(published)
+    contents, spaces = wanted_contents(shop, part_of(*specs)), []
     for spec in specs:
         announce(f"encoding with {spec.key}")
         space = space_of(spec, contents, shop, published, encoding or encoding_apart(settings))

@@ -14,15 +14,17 @@ from encoders.image import decode_image
 from pipelines.releases.compare.task import Candidate, Example, Outcome
 from pipelines.sources.media_bytes import MediaError, read_media
 
-_SIDE = 76  # pixels
+_SIDE = 66  # pixels: ten of them and the encoder's name fill a line
 _PER_KIND = 4
 _CAPTION, _QUERY = 80, 240  # characters
 STYLE = f"""<style>
 .strip {{ display: flex; flex-wrap: wrap; gap: 4px; margin: 2px 0 6px; align-items: center; }}
 .strip b {{ width: 9rem; font-weight: 400; color: #555; overflow-wrap: anywhere; font-size: .85rem; }}
 .strip i {{ width: {_SIDE}px; height: {_SIDE}px; border: 3px solid transparent; background: #f2f2f2 center no-repeat; }}
+.strip i.none {{ font: 400 9px/1.15 system-ui, sans-serif; color: #555; overflow: hidden; overflow-wrap: anywhere; }}
 .strip i.right {{ border-color: #2a9d4a; }}
 ol.texts {{ margin: .2rem 0 .5rem; font-size: .88rem; }} ol.texts .right {{ font-weight: 700; color: #1d7a38; }}
+.verdict {{ font-size: 1.15rem; font-weight: 600; }} .verdict .figures {{ font-weight: 400; color: #555; }}
 .query {{ margin: .9rem 0 .1rem; font-weight: 600; }} .query small {{ font-weight: 400; color: #555; }}
 .beside {{ display: flex; flex-wrap: wrap; gap: 1rem; }} .beside > * {{ flex: 1 1 24rem; min-width: 0; }}
 </style>"""
@@ -31,7 +33,7 @@ ol.texts {{ margin: .2rem 0 .5rem; font-size: .88rem; }} ol.texts .right {{ font
 def galleries(outcomes: Sequence[Outcome], names: tuple[str, str], places: Mapping[str, Sequence[str]]) -> str:
     """For each task with examples its biggest wins and losses, and some queries at which little changed.
 
-    `places` says where a picture's bytes lie. A picture that can no longer be read is left blank.
+    `places` says where a picture's bytes lie. In place of one that can no longer be read stands its caption.
     """
     shown = [(outcome, _chosen(outcome.scores.examples)) for outcome in outcomes if outcome.scores.examples]
     thumbnails = _Thumbnails(places)
@@ -91,19 +93,25 @@ class _Thumbnails:
 
     def __init__(self, places: Mapping[str, Sequence[str]]) -> None:
         self._places = places
-        self._numbers: dict[str, int] = {}
+        self._made: dict[str, str | None] = {}
 
     def shown(self, candidate: Candidate, *, right: bool) -> str:
-        number = self._numbers.setdefault(candidate.pictures[0], len(self._numbers)) if candidate.pictures else None
-        picture = "" if number is None else f"t{number}"
-        return f'<i class="{picture}{" right" if right else ""}" title="{escape(candidate.caption)}"></i>'
+        """A tile with the picture, or with the caption where no picture can be read."""
+        content = candidate.pictures[0] if candidate.pictures else ""
+        if content not in self._made:
+            self._made[content] = _thumbnail(self._places.get(content, ()))
+        seen = self._made[content] is not None
+        name = f"t{list(self._made).index(content)}" if seen else "none"
+        said = "" if seen else escape(candidate.caption[:_CAPTION])
+        return f'<i class="{name}{" right" if right else ""}" title="{escape(candidate.caption)}">{said}</i>'
 
     def style(self) -> str:
         """The pictures asked for so far."""
+        # As specific as the rule of all tiles, whose background would otherwise take the picture's place.
         rules = (
-            f".t{number} {{ background-image: url(data:image/jpeg;base64,{picture}) }}"
-            for content, number in self._numbers.items()
-            if (picture := _thumbnail(self._places.get(content, ())))
+            f".strip i.t{number} {{ background-image: url(data:image/jpeg;base64,{picture}) }}"
+            for number, picture in enumerate(self._made.values())
+            if picture is not None
         )
         return f"<style>{' '.join(rules)}</style>"
 

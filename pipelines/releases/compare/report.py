@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from html import escape
@@ -38,15 +39,22 @@ def to_html(comparison: Comparison) -> str:
     names = names_of(comparison)
     return html_page(
         f"{names[1]} beside {names[0]}",
-        f'<p style="font-size:1.15rem"><strong>{escape(comparison.verdict.sentence)}</strong></p>',
+        _verdict(comparison.verdict.sentence),
         html_table(("", names[0], names[1]), _facts(comparison)),
         _tasks(comparison),
         _slices(comparison),
         _spaces(comparison),
+        _bridge(comparison),
         _costs(comparison),
         _maps(comparison),
         galleries(comparison.outcomes, names, comparison.case.shop.places),
     )
+
+
+def _verdict(sentence: str) -> str:
+    """In large letters, the figures in it in small ones."""
+    said = re.sub(r"(\([^()]*\))", r'<small class="figures">\1</small>', escape(sentence))
+    return f'<p class="verdict">{said}</p>'
 
 
 def to_json(comparison: Comparison) -> str:
@@ -75,6 +83,7 @@ def to_json(comparison: Comparison) -> str:
         "slices": [asdict(found) for found in comparison.slices],
         "drift": [figure_values(figure) for figure in comparison.drift],
         "stability": [figure_values(figure) for figure in comparison.stability],
+        "bridge": [figure_values(figure) for figure in comparison.bridge],
         "per_second": [{name: asdict(pace) for name, pace in paces.items()} for paces in comparison.paces],
     }
     return json.dumps(values, indent=2, ensure_ascii=False) + "\n"
@@ -117,7 +126,7 @@ def _tasks(comparison: Comparison) -> str:
         for o in comparison.outcomes
     ]
     first, second = names_of(comparison)
-    header = ("task", "quantity", first, second, "difference, 95%", "p", "of", second)
+    header = ("task", "quantity", first, second, "difference, 95%", "p", "of", f"{second} is")
     explained = "".join(
         f"<li><b>{escape(o.task.title)}.</b> {escape(o.task.explanation)}</li>" for o in comparison.outcomes
     )
@@ -168,6 +177,17 @@ def _spaces(comparison: Comparison) -> str:
         "not a mere turn. Kept neighbours: how far users' and products' surroundings stay as they are.</p>"
         f"{drawn(plots(comparison)['spaces'])}{figure_table(_between(comparison))}"
     )
+
+
+def _bridge(comparison: Comparison) -> str:
+    if not comparison.bridge:
+        return ""
+    said = (
+        "What is found while the catalogue still has the first encoder's vectors: queries by the second, as they are "
+        "or mapped into the first one's space. Maps are fitted on one half of the products and tried on the other. "
+        "Nothing uses a map by itself: <code>mmfs encoders bridge</code> writes one."
+    )
+    return f"<h2>A bridge until the backfill ends</h2><p>{said}</p>{figure_table(comparison.bridge)}"
 
 
 def _costs(comparison: Comparison) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -20,20 +20,22 @@ MIN_UNITS = 8
 
 
 @dataclass(frozen=True)
-class _Query:
+class Query:
+    """A text, its content hash, the products that are right, and its groups."""
+
     text: str
     content: str
     relevant: frozenset[str]
     slices: dict[str, str]
 
 
-def _titles(case: Case) -> list[_Query]:
+def _titles(case: Case) -> list[Query]:
     """Variants of a product may share a title: any of them is right."""
     same: dict[str, list[Product]] = {}
     for product in case.shop.products:
         same.setdefault(product.title, []).append(product)
     return [
-        _Query(
+        Query(
             title,
             text_hash(title),
             frozenset(product.product_id for product in products),
@@ -43,30 +45,30 @@ def _titles(case: Case) -> list[_Query]:
     ]
 
 
-def _searches(case: Case) -> list[_Query]:
+def _searches(case: Case) -> list[Query]:
     return [
-        _Query(s.query, text_hash(s.query), frozenset(s.chosen), {"language": s.language}) for s in case.shop.searches
+        Query(s.query, text_hash(s.query), frozenset(s.chosen), {"language": s.language}) for s in case.shop.searches
     ]
 
 
-def _reviews(case: Case) -> list[_Query]:
+def _reviews(case: Case) -> list[Query]:
     products = {product.product_id: product for product in case.shop.products}
     queries = []
     for review in case.shop.reviews:
         product = products[review.product_id]
         crossing = "same" if review.language in product.language else "across"
         slices = {"language": review.language, "languages": crossing, "category": product.category}
-        queries.append(_Query(review.text, review.content_hash, frozenset({product.product_id}), slices))
+        queries.append(Query(review.text, review.content_hash, frozenset({product.product_id}), slices))
     return queries
 
 
-_QUERIES = {"titles": _titles, "searches": _searches, "reviews": _reviews}
+QUERIES: Mapping[str, Callable[[Case], list[Query]]] = {"titles": _titles, "searches": _searches, "reviews": _reviews}
 
 
 def _set(case: Case, queries: str, modality: str, among: str) -> Scores | Lacking:
     products = [p for p in case.shop.products if case.both_have(among, p.content(among))]
     known = {product.product_id for product in products}
-    asked = [q for q in _QUERIES[queries](case) if case.both_have(modality, q.content) and q.relevant & known]
+    asked = [q for q in QUERIES[queries](case) if case.both_have(modality, q.content) and q.relevant & known]
     if len(asked) < MIN_UNITS or len(products) < MIN_UNITS:
         return Lacking(f"{len(asked)} {queries} and {len(products)} products; {MIN_UNITS} of each are needed")
     relevant = np.array([[product.product_id in query.relevant for product in products] for query in asked])
@@ -89,15 +91,13 @@ def _set(case: Case, queries: str, modality: str, among: str) -> Scores | Lackin
     )
 
 
-def _likeness(
-    space: Space, queries: Sequence[_Query], products: Sequence[Product], modality: str, among: str
-) -> Floats:
+def _likeness(space: Space, queries: Sequence[Query], products: Sequence[Product], modality: str, among: str) -> Floats:
     asked = space.matrix(modality, [query.content for query in queries]).astype(np.float64)
     return asked @ space.matrix(among, [product.content(among) for product in products]).astype(np.float64).T
 
 
 def _examples(
-    queries: Sequence[_Query], relevant: Bools, likeness: Sequence[Floats], ranks: Sequence[Floats]
+    queries: Sequence[Query], relevant: Bools, likeness: Sequence[Floats], ranks: Sequence[Floats]
 ) -> tuple[Example, ...]:
     best = [np.argsort(-found, axis=1, kind="stable")[:, :DEPTH] for found in likeness]
     return tuple(

@@ -14,9 +14,10 @@ from pipelines.evaluation.estimates import Difference, Estimate
 from pipelines.evaluation.plots import drawn
 from pipelines.point_in_time.delta_log import newest_version
 from pipelines.releases.compare.compare import Comparison
-from pipelines.releases.compare.report import names_of, plots, to_html, to_json
+from pipelines.releases.compare.report import CALLS, names_of, plots, to_html, to_json
 from pipelines.releases.compare.spaces import core_hours_per_million
 from pipelines.releases.mlflow_client import experiment_id, mlflow_client
+from pipelines.releases.mlflow_runs import begin_run, end_run
 from pipelines.releases.registry import CHAMPION, RegisteredEncoder, register_encoder
 from pipelines.settings import Settings
 from pipelines.tables.aggregates import EMBEDDINGS, USER_TILES
@@ -51,7 +52,7 @@ def log_comparison(comparison: Comparison, settings: Settings) -> Logged:
             _child(client, experiment, parent, comparison, place, encoder, settings)
             for place, encoder in enumerate(encoders)
         ]
-        client.set_terminated(parent)
+        end_run(client, parent)
     return Logged(parent, (children[0], children[1]))
 
 
@@ -72,9 +73,9 @@ def _parent(
         # What MLflow shows as the run's description.
         "mlflow.note.content": comparison.verdict.sentence,
     }
-    run_id: str = client.create_run(experiment, tags=tags, run_name=f"{names[1]} beside {names[0]}").info.run_id
+    run_id = begin_run(client, experiment, f"{names[1]} beside {names[0]}", tags)
     params = {"first": names[0], "second": names[1], "home": comparison.home, "margin": f"{comparison.margin:g}"}
-    params |= {f"call.{name}": said for name, said in comparison.verdict.calls.items()}
+    params |= {f"call.{name}": CALLS[said] for name, said in comparison.verdict.calls.items()}
     now = int(time.time() * 1000)
     client.log_batch(
         run_id,
@@ -102,7 +103,7 @@ def _child(
 
     spec = comparison.spaces[place].spec
     tags = {"mlflow.parentRunId": parent, "mmfs.encoder": encoder.uri}
-    run_id: str = client.create_run(experiment, tags=tags, run_name=spec.key).info.run_id
+    run_id = begin_run(client, experiment, spec.key, tags)
     now = int(time.time() * 1000)
     # With the model's id they are figures of the version, too, and `mmfs encoders list` shows them.
     metrics = [
@@ -142,6 +143,8 @@ def _differences(comparison: Comparison) -> dict[str, float]:
         metrics |= _with_interval(f"{part.task}/difference/{part.grouping}/{part.group}", part.difference)
     for figure in (*comparison.drift, *comparison.stability):
         metrics |= _with_interval(f"spaces/{figure.part}/{figure.quantity}", figure.estimate)
+    for figure in comparison.bridge:
+        metrics |= _with_interval(f"bridge/{figure.part}/{figure.quantity}", figure.estimate)
     return _named(metrics)
 
 
