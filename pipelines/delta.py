@@ -97,6 +97,12 @@ class TableStore:
         )
         merge.whenMatchedUpdateAll().whenNotMatchedInsertAll().execute()
 
+    def delete_of(self, table: Table, gone: DataFrame, column: str) -> None:
+        """Delete the rows, of a table that exists, whose `column` is among the distinct values of `gone`'s only one."""
+        target = DeltaTable.forPath(self.spark, self.location(table)).alias("t")
+        [name] = gone.columns
+        target.merge(gone.alias("s"), f"t.`{column}` = s.`{name}`").whenMatchedDelete().execute()
+
     def _commits(self, table: Table) -> Iterator[int]:
         """The versions in the log, in no particular order."""
         # A listing of the log instead of DESCRIBE HISTORY, which is a Spark job of a second.

@@ -49,6 +49,11 @@ class ServeSettings(BaseModel):
         20_000, gt=0, description="Products whose vectors are kept in memory for ranking, 6 KB each at 512 dimensions."
     )
     kept_seconds: float = Field(30.0, ge=0, description="How long a product's vectors are kept before they are read.")
+    log_share: float = Field(0.0, ge=0, le=1, description="Share of answers that are logged (docs/online.md).")
+    log_waiting_ids: int = Field(
+        5000, gt=0, description="Most ids whose answers wait to be logged; further answers are not."
+    )
+    log_seconds: float = Field(10.0, gt=0, description="How long answers may wait until they are written to a file.")
     shared_metrics: Path | None = Field(
         None, description="Folder in which workers share figures; `mmfs serve` sets it."
     )
@@ -115,6 +120,7 @@ class Settings(BaseSettings):
     )
     authenticate: bool = Field(True, description="Whether `mmfs serve` asks for an API key, on every route.")
     serve: ServeSettings = Field(default_factory=ServeSettings)
+    answer_days: int = Field(30, gt=0, description="How long logged answers are kept.")
 
     @field_validator("discount_attributes", "media_allow", mode="before")
     @classmethod

@@ -36,14 +36,14 @@ Service = Annotated[
 ]
 
 
-def instant(text: str | None) -> datetime | None:
-    """`--as-of` in UTC, None where it is not given. Raises SettingsError."""
+def instant(text: str | None, option: str = "--as-of") -> datetime | None:
+    """An option's time in UTC, None where it is not given. Raises SettingsError."""
     if text is None:
         return None
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        raise SettingsError(f"--as-of {text!r} is not an ISO 8601 instant such as 2026-06-30T00:00:00Z") from error
+        raise SettingsError(f"{option} {text!r} is not an ISO 8601 instant such as 2026-06-30T00:00:00Z") from error
     if moment.tzinfo is None:
-        raise SettingsError(f"--as-of {text!r} has no offset; write for example {moment.isoformat()}Z for UTC")
+        raise SettingsError(f"{option} {text!r} has no offset; write for example {moment.isoformat()}Z for UTC")
     return moment.astimezone(UTC)

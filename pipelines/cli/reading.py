@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +12,9 @@ import typer
 from pipelines.cli.app import DEFAULT_SERVICE, AsOf, Home, Service, app, console, instant
 from pipelines.errors import SettingsError
 from pipelines.settings import load_settings
+
+# Of `mmfs skew`: not 1, which is an error's.
+_SKEWED = 3
 
 
 @app.command()
@@ -110,3 +114,42 @@ def training_set(
             console.print(str(report), soft_wrap=True, highlight=False)
             if report.differences:
                 raise typer.Exit(1)
+
+
+@app.command()
+def skew(
+    rows: Annotated[int, typer.Option(min=1, help="Most logged ids to compare.")] = 10_000,
+    since: Annotated[str | None, typer.Option(help="Only answers from this time on, ISO 8601 with offset.")] = None,
+    metrics: Annotated[
+        Path | None, typer.Option(help="Write figures for Prometheus's textfile collector here.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable, with all examples.")] = False,
+    home: Home = None,
+) -> None:
+    """Compare logged answers with the offline features of their moment and release.
+
+    Differences that nothing explains end in code 3.
+
+    [dim]mmfs skew --home state --rows 100000 --metrics /var/lib/node_exporter/mmfs_skew.prom[/dim]
+    """
+    from pipelines.run import new_run, table_store
+
+    settings, earliest = load_settings(home=home), instant(since, "--since")
+    with table_store(settings, "mmfs skew") as store:
+        from pipelines.answers.skew import check_skew
+        from pipelines.governance.report import store_report
+        from pipelines.governance.runs import timed_step
+
+        run = new_run(settings)
+        with timed_step("skew") as step:
+            report = check_skew(store, run, rows, earliest)
+            report.figures(step)
+        store_report(store, run, [step])
+        if metrics:
+            report.write_metrics(metrics)
+        if as_json:
+            sys.stdout.write(json.dumps(report.to_json()) + "\n")
+        else:
+            console.print(report.render())
+        if report.unexplained:
+            raise typer.Exit(_SKEWED)

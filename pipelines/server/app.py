@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_limits
 from pipelines.errors import PipelineError
 from pipelines.online.reader import Answer
 from pipelines.server.access import Callers, Rates
+from pipelines.server.answer_log import AnswerLog
 from pipelines.server.metrics import MEDIA_TYPE, Metrics
 from pipelines.server.openapi import document
 from pipelines.server.questions import KINDS, parsed, parsed_ranking
@@ -39,6 +40,7 @@ class Application:
         self._rates = Rates(settings.serve.requests_per_second)
         self._metrics = Metrics(settings.serve.shared_metrics)
         self._work = Workbench(settings)
+        self._log = AnswerLog(settings, self._metrics)
         self._openapi = to_json(document(version("multimodal-feature-store")))
         self._routes: dict[str, tuple[str, Handler]] = {
             "/get-online-features": ("POST", self._features),
@@ -65,6 +67,7 @@ class Application:
         with suppress(asyncio.CancelledError):
             await fresh
         self._work.close()
+        await asyncio.to_thread(self._log.close)
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -90,11 +93,12 @@ class Application:
     async def _features(self, scope: Scope, receive: Receive) -> Reply:
         media_type, render = chosen(_header(scope, b"accept"), RENDERS)
         question = parsed(await self._body(scope, receive), self._limits.max_batch)
-        reader = self._work.reader
+        reader, chosen_at = self._work.reader, self._log.chosen()
+        kind = KINDS[question.id_name]
         asked: dict[str, Any] = {
             "features": question.features,
             "release": question.release,
-            "kind": KINDS[question.id_name],
+            "kind": kind,
         }
 
         def told(answer: Answer) -> Reply:
@@ -102,7 +106,9 @@ class Application:
             if answer.plan.join_key != expected:
                 raise RequestError(422, "unknown_entity", f"these features are of {answer.plan.join_key}")
             self._metrics.answer(answer)
-            return Reply(200, render(answer, question), media_type)
+            reply = Reply(200, render(answer, question), media_type)
+            self._log.put(chosen_at, kind, answer)
+            return reply
 
         service = question.feature_service or ""
         try:
@@ -117,7 +123,7 @@ class Application:
     async def _ranking(self, scope: Scope, receive: Receive) -> Reply:
         media_type, render = chosen(_header(scope, b"accept"), RANKING_RENDERS)
         question = parsed_ranking(await self._body(scope, receive), self._limits.max_batch)
-        ranker, kind = self._work.ranker, KINDS[question.id_name]
+        ranker, kind, chosen_at = self._work.ranker, KINDS[question.id_name], self._log.chosen()
 
         def ranked() -> Reply:
             answer = ranker.rank(
@@ -125,7 +131,9 @@ class Application:
             )
             self._metrics.answer(answer.user)
             self._metrics.answer(answer.products)
-            return Reply(200, render(answer, question), media_type)
+            reply = Reply(200, render(answer, question), media_type)
+            self._log.put(chosen_at, kind, answer)
+            return reply
 
         with self._metrics.in_flight.track_inprogress():
             return await self._work.run(ranked)

@@ -39,6 +39,9 @@ class Metrics:
         )
         self._ids = Counter("mmfs_ids", "Ids asked for.", ["service"], registry=registry)
         self._features = Counter("mmfs_features", "Features answered.", ["service", "status"], registry=registry)
+        self._logged = Counter(
+            "mmfs_logged_ids", "Ids of answers that were to be logged.", ["outcome"], registry=registry
+        )
         self.in_flight = Gauge(
             "mmfs_requests_in_flight",
             "Requests being answered in threads.",
@@ -60,6 +63,10 @@ class Metrics:
         for status, count in zip(STATUS_NAMES, np.atleast_1d(told).tolist(), strict=True):
             if count:
                 self._features.labels(service, status).inc(count)
+
+    def logged(self, outcome: str, ids: int) -> None:
+        """Count ids of answers chosen for the log: "written", or dropped as "queue_full" or "not_written"."""
+        self._logged.labels(outcome).inc(ids)
 
     def exposition(self) -> bytes:
         """Prometheus's text format."""

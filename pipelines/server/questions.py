@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StrictStr, ValidationError
 
@@ -17,15 +17,32 @@ Ids = Annotated[list[Identifier], Field(min_length=1)]
 Q = TypeVar("Q", bound=BaseModel)
 
 
+def _either(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """That exactly one of two fields is given, as JSON Schema says it: schemas of both by name, one's first."""
+    return {"oneOf": [{"properties": given, "required": [next(iter(given))]} for given in (one, other)]}
+
+
+_NONE: dict[str, Any] = {"type": "null"}
+_TEXT: dict[str, Any] = {"type": "string"}
+
+
 class Question(BaseModel):
     """The body of POST /get-online-features."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra=_either(
+            {"feature_service": _TEXT, "features": {"maxItems": 0}},
+            {"features": {"minItems": 1}, "feature_service": _NONE},
+        ),
+    )
     entities: dict[StrictStr, Ids] = Field(
         description="Ids by what they are: user_id, device_id or product_id; exactly one of them.",
         min_length=1,
         max_length=1,
         examples=[{"user_id": ["u-17", "u-18"]}],
+        json_schema_extra={"propertyNames": {"enum": [*KINDS]}},
     )
     feature_service: StrictStr | None = Field(
         None, description="Feature service; a bare name means the default release.", examples=["risk"]
@@ -49,7 +66,11 @@ class Question(BaseModel):
 class RankingQuestion(BaseModel):
     """The body of POST /get-ranking-features."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra=_either({"user_id": _TEXT, "device_id": _NONE}, {"device_id": _TEXT, "user_id": _NONE}),
+    )
     user_id: Identifier | None = Field(None, description="The user; either this or device_id.", examples=["u-17"])
     device_id: Identifier | None = Field(None, description="An anonymous device.")
     product_ids: Ids = Field(description="Candidates, answered in this order.", examples=[["p-1", "p-2"]])

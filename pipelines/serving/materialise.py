@@ -9,6 +9,7 @@ from feast import FeatureStore, FeatureView
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from pipelines.answers.take_in import take_in_answers
 from pipelines.delta import TableStore
 from pipelines.frames import frame_of
 from pipelines.governance.runs import Run, StepReport, timed_step
@@ -18,6 +19,7 @@ from pipelines.serving.consent_view import latest_consent, update_user_consent
 from pipelines.serving.delta_source import DeltaSource
 from pipelines.serving.erasure import delete_erased
 from pipelines.serving.progress import (
+    Filling,
     Progress,
     partition_rows,
     read_progress,
@@ -55,8 +57,12 @@ def materialise(store: TableStore, run: Run) -> StepReport:
     with timed_step("materialise") as report:
         feast = feature_store(run.settings, offline=False)
         views = feast.list_batch_feature_views()
+        filling = Filling(feast)
         progress = read_progress(store, feast)
         erased = delete_erased(store, feast, progress.get(TOMBSTONES.name), run, report)
+        if erased:
+            # What servers logged of them goes at once, too.
+            take_in_answers(store, run)
         profile_views = [v for v in views if v.name != USER_CONSENT.name]
         works = [w for v in profile_views if (w := _work(store, v, progress.get(v.name), run))]
         report.add(USER_CONSENT.name, "consent_changes", update_user_consent(store, run, _subjects(store, works)))
@@ -67,7 +73,7 @@ def materialise(store: TableStore, run: Run) -> StepReport:
             works = [consent, *_with_consent_changes(store, works, profile_views, progress, consent, run)]
         done = [*erased, *(_take_in(store, feast, work, consent, run, report) for work in works)]
         if done:
-            write_progress(store, feast, done)
+            write_progress(store, feast, done, filling)
     return report
 
 

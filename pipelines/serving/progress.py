@@ -13,6 +13,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from pipelines.delta import TableStore
+from pipelines.errors import OnlineStoreNotReadyError
 from pipelines.frames import frame_of
 from pipelines.serving.delta_source import DeltaSource
 from pipelines.serving.repo import packed_store
@@ -67,13 +68,41 @@ def read_progress(store: TableStore, feast: FeatureStore) -> dict[str, Progress]
     }
 
 
-def write_progress(store: TableStore, feast: FeatureStore, done: list[Progress]) -> None:
-    """Record progress in the home, then its mark in the online store: a crash between them repeats the work."""
+class Filling:
+    """From before anything is written to the mark: tells whether the online store was emptied in between.
+
+    A Redis that is restarted is empty and answers on; what was written before is gone, and a mark would say that
+    everything is there.
+    """
+
+    def __init__(self, feast: FeatureStore) -> None:
+        self._keeper = packed_store(feast).keeper(feast.config)
+        self._mark = self._keeper.mark()
+        if self._mark is None:
+            # Leaves something of its own in an empty store; it is 0 again in one that was emptied.
+            self._keeper.raise_generation()
+        self._generation = self._keeper.read([], []).generation
+
+    def require_unbroken(self) -> None:
+        """Raises OnlineStoreNotReadyError."""
+        now = self._keeper.read([], [])
+        if now.mark != self._mark or now.generation < self._generation:
+            raise OnlineStoreNotReadyError("the online store was emptied while it was filled; run: mmfs materialise")
+
+
+def write_progress(store: TableStore, feast: FeatureStore, done: list[Progress], filling: Filling) -> None:
+    """Record progress in the home, then its mark in the online store: a crash between them repeats the work.
+
+    Raises OnlineStoreNotReadyError where the store was emptied meanwhile.
+    """
     online = online_store_id(feast)
     rows = [(p.view, online, p.table_version, p.as_of, p.rows_ahead, p.written_at) for p in done]
     newest = max(p.written_at for p in done).isoformat()
     frame = frame_of(store.spark, rows, MATERIALISED.ddl).coalesce(1)
+    filling.require_unbroken()
     store.append_once(frame, MATERIALISED, f"{online}/{newest}")
+    # Once more: the record takes seconds.
+    filling.require_unbroken()
     packed_store(feast).keeper(feast.config).set_mark(newest)
 
 

@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 import yaml
-from feast import FeatureStore, RepoConfig
+from feast import FeatureStore, FeatureView, RepoConfig
 from feast.errors import FeatureServiceNotFoundException
 from feast.feature_service import FeatureService
 
@@ -97,6 +97,14 @@ def declarations(settings: Settings, releases: Sequence[Release], default: Relea
     views = _definitions("views").feature_views(releases, settings.under_home(), models)
     services = _definitions("services").feature_services(releases, default, views, models)
     return [*entities, *views.values(), *services.values()]
+
+
+def declared_views(settings: Settings, release: Release) -> dict[str, FeatureView]:
+    """The feature views of a release by name, as declared in feature_repo/, whether it is live or not."""
+    declared: dict[str, FeatureView] = _definitions("views").feature_views(
+        [release], settings.under_home(), model_uris(settings)
+    )
+    return declared
 
 
 def apply(settings: Settings, run: Run, releases: Sequence[Release] | None = None) -> StepReport:

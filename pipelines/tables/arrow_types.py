@@ -30,6 +30,7 @@ _SIMPLE = {
 }
 _DECIMAL = re.compile(r"decimal\((\d+),\s*(\d+)\)")
 _ARRAY = re.compile(r"array<(.+)>")
+_MAP = re.compile(r"map<(\w+),\s*(.+)>")
 
 
 def arrow_schema(table: Table) -> pa.Schema:
@@ -40,13 +41,15 @@ def arrow_schema(table: Table) -> pa.Schema:
 def arrow_type(given: str | Mapping[str, Any]) -> pa.DataType:
     """The Arrow type of a Delta type; null for one that has none (variant, interval), which no reader here reads.
 
-    Of DDL's nested types arrays alone are known.
+    Of DDL's nested types arrays and maps are known.
     """
     if isinstance(given, str):
         if found := _DECIMAL.fullmatch(given):
             return pa.decimal128(int(found[1]), int(found[2]))
         if found := _ARRAY.fullmatch(given):
             return pa.list_(arrow_type(found[1]))
+        if found := _MAP.fullmatch(given):
+            return pa.map_(arrow_type(found[1]), arrow_type(found[2]))
         return _SIMPLE.get(given, pa.null())
     if given["type"] == "array":
         return pa.list_(arrow_type(given["elementType"]))

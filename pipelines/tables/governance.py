@@ -68,3 +68,28 @@ RUN_REPORT = Table(
     ),
     keys=(),
 )  # fmt: skip
+
+ANSWERS = Table(
+    name="answers",
+    layer="governance",
+    comment="A sample of what was answered online, a row per id; of a ranking question one for the user, and one per candidate. Nobody who refuses the service's purpose is in it.",
+    columns=(
+        Column("answer_id", "string", "the same in all rows of one answer"),
+        Column("place", "int", "place of the id in the question, from 0; -1: the user of a ranking question"),
+        Column("asked_at", "timestamp", "UTC wall clock before anything was read"),
+        Column("service", "string", "use that was asked for; null for a list of features"),
+        Column("release", "string", "release that every value is of"),
+        Column("purposes", "array<string>", "purposes that the subject had to allow; empty where no person is concerned"),
+        Column("subject_id", "string", "subject key; null where products alone were asked for"),
+        Column("product_id", "string", "product; null in rows about the subject alone"),
+        Column("shape", "string", "hash of the names in the row: rows of one shape have the same, in the same order"),
+        Column("numbers", "map<string,double>", "by <view>__<feature>, null unless present; bools as 0 and 1, instants as microseconds since 1970 UTC"),
+        Column("vectors", "map<string,array<float>>", "the same"),
+        Column("texts", "map<string,array<string>>", "the same; a single text is a list of one"),
+        Column("event_timestamps", "map<string,timestamp>", "by view, null where there was no row"),
+        Column("log_file", "string", "file of the server's that brought the row"),
+    ),
+    keys=("answer_id", "place"),
+    cluster_by=("asked_at",),
+    retention_days=7,
+)  # fmt: skip

@@ -41,11 +41,14 @@ class OnlineHome:
 
     def write(self, view_name: str, key: str, at: datetime = AT, **values: Any) -> None:
         """One row; features that are not given are null."""
-        view = self.feast.get_feature_view(view_name)
-        columns = {view.join_keys[0]: [key], **{n: [v] for n, v in values.items()}, **{t: [at] for t in TIMES}}
-        empty = {f.name: pa.nulls(1) for f in view.features if f.name not in columns}
-        batch = pa.RecordBatch.from_pydict(columns | empty)
-        self.online.write_arrow(self.feast.config, view, batch, TIMES)
+        self.write_all(view_name, [key], at, **{name: [value] for name, value in values.items()})
+
+    def write_all(self, view_name: str, keys: Sequence[str], at: datetime = AT, **columns: Sequence[Any]) -> None:
+        """Rows of many keys, features as columns."""
+        view, count = self.feast.get_feature_view(view_name), len(keys)
+        given = {view.join_keys[0]: [*keys], **columns, **{time: [at] * count for time in TIMES}}
+        empty = {f.name: pa.nulls(count) for f in view.features if f.name not in given}
+        self.online.write_arrow(self.feast.config, view, pa.RecordBatch.from_pydict(given | empty), TIMES)
 
     def furnish(self) -> OnlineHome:
         """ann allows everything, bob nothing, of cyd nothing is stored; all three were active. p1 is a product."""
