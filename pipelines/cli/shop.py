@@ -100,7 +100,7 @@ def consumer(
 
 @app.command()
 def demo(
-    users: Annotated[int, typer.Option(help="Users of the drawn shop.")] = 150,
+    users: Annotated[int, typer.Option(help="Users of the drawn shop.")] = 250,
     days: Annotated[int, typer.Option(help="Days of behaviour.")] = 45,
 ) -> None:
     """The whole way of the data on a drawn shop, in a folder of the cache that is made anew each time."""

@@ -38,8 +38,13 @@ def popularity(catalogue: Catalogue) -> Floats32:
 
 def with_ties_broken(scores: Floats32, popular: Floats32) -> Floats32:
     """Scores brought to at most 1 per user, a trace of popularity added."""
+    return by_greatest(scores) + _TIE_BREAK * popular
+
+
+def by_greatest(scores: Floats32) -> Floats32:
+    """Scores (users, products) as shares of each user's greatest; zeros where all are zero."""
     greatest = np.abs(scores).max(axis=1, keepdims=True)
-    found: Floats32 = scores / np.where(greatest > 0, greatest, 1) + _TIE_BREAK * popular
+    found: Floats32 = (scores / np.where(greatest > 0, greatest, 1)).astype(np.float32)
     return found
 
 

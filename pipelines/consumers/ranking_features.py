@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from pipelines.consumers.baselines import popularity
+from pipelines.consumers.baselines import by_greatest, popularity
 from pipelines.consumers.catalogue import Catalogue
 from pipelines.consumers.likeness import PAIRS, centred, mean_of, standardised
 from pipelines.consumers.pulled import Floats32, Pulled
@@ -28,8 +28,9 @@ _NEAREST_OF = 10  # last products that a product is compared with
 _FADE = 0.85  # weight of each next of the last products
 MULTIMODAL = (*(pair.name for pair in PAIRS), "like_last_image", "like_last_text", "like_newest_image",
               "like_newest_text", "like_medoids", "like_history_image", "like_history_text")  # fmt: skip
-BEHAVIOUR = ("item_knn", "own_weight", "own_purchases", "own_last_purchase", "seen_place", "bought_place",
-             "category_share", "brand_share", "price_off", "price_above", "popularity", "age")  # fmt: skip
+BEHAVIOUR = ("item_knn", "item_knn_share", "own_total", "own_weight", "own_purchases", "own_last_purchase",
+             "seen_place", "bought_place", "category_share", "brand_share", "price_off", "price_above",
+             "popularity", "age")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,9 @@ class RankingFeatures:
             | dict(self._multimodal(users, behaviour["own_weight"]))
         )
         columns |= {"popularity": popularity(self.catalogue), "age": self.catalogue.age}
+        # Sums over what was done are small for who did little: to rank by them, they are told by the user's greatest.
+        columns["item_knn_share"] = by_greatest(behaviour["item_knn"])
+        columns["own_total"] = np.log1p(behaviour["own_weight"]).sum(axis=1, keepdims=True)
         found = np.full((n, p, len(self.names)), np.nan, dtype=np.float32)
         for place, name in enumerate(self.names):
             if name in columns:

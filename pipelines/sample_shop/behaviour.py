@@ -6,16 +6,19 @@ from .campaigns import Weekly, campaigns, draw_weekly
 from .catalogue import DAY, HOUR, Catalogue
 from .events import Columns, EventLog, Events
 from .mind import Mind
-from .people import CHANNELS, sessions_per_day
+from .missions import firsts, missions
+from .people import CHANNELS
 from .period import sale_days, visits_by_day
+from .visiting import sessions_per_day
 from .world import World
 
 SECOND = 1_000_000
 STORE = CHANNELS.index("store")
 QUERY_FORMS = 5  # ways to ask for a product, in each language
 _SALE_PUSH = 0.5
-# A visit goes on with what the one before was for, this often and after so many days at most.
-_MISSION_SHARE, _MISSION_DAYS = 0.65, 14
+# Log-odds of buying what is in the basket on the visit with which a mission ends, and on those before it.
+_ENDS, _PENDS = 0.4, -1.2
+_SECOND_PIECE = 0.05  # share of purchases of a thing already bought that are made although it is not used up
 _NEW_DAYS = 14.0  # for about so long after signing up people search more
 
 
@@ -27,8 +30,8 @@ def simulate(world: World, who: slice, rng: np.random.Generator) -> Events:
     """All events of a slice of people, in order of time; sessions are numbered from 0 within the slice."""
     mind, log = Mind(world.people, world.catalogue, who, world.days), EventLog()
     weekly = draw_weekly(world, who, rng)
-    visits = _visits(world, who, rng)
-    _store_purchases(log, mind, visits, world.catalogue, rng)
+    visits = missions(mind, _visits(world, who, rng), world.catalogue, rng)
+    _store_purchases(log, visits, world.catalogue, rng)
     lists = _lists(log, mind, visits, world, rng)
     views = _clicks(log, mind, lists, rng)
     bought = _baskets(log, views, weekly, world, rng)
@@ -71,43 +74,27 @@ def price_at(catalogue: Catalogue, product: np.ndarray, at: np.ndarray) -> np.nd
     return np.where(at < catalogue.column("changed_us")[product], now, later)
 
 
-def _store_purchases(
-    log: EventLog, mind: Mind, visits: Columns, catalogue: Catalogue, rng: np.random.Generator
-) -> None:
-    buys = (visits["channel"] == STORE) & (rng.random(len(visits["at"])) < 0.35)
-    row = mind.row(visits["person"][buys], visits["day"][buys])
-    product, at = mind.wanted(row, visits["day"][buys], rng), visits["at"][buys]
-    sold = catalogue.column("launched_us")[product] <= at
-    where = np.flatnonzero(buys)[sold]
-    product, at = product[sold], at[sold]
-    log.add("purchase", visits, where, product=product, quantity=np.ones(len(where)),
-            cents=price_at(catalogue, product, at))  # fmt: skip
-
-
-def _intents(mind: Mind, visits: Columns, rng: np.random.Generator) -> np.ndarray:
-    """What each visit is for: one product in mind, often still that of the visit before."""
-    drawn = mind.wanted(mind.row(visits["person"], visits["day"]), visits["day"], rng)
-    same = np.diff(visits["person"], prepend=-1) == 0
-    soon = np.diff(visits["day"], prepend=0) <= _MISSION_DAYS
-    goes_on = same & soon & (rng.random(len(drawn)) < _MISSION_SHARE)
-    places = np.arange(len(drawn))
-    kept: np.ndarray = drawn[np.maximum.accumulate(np.where(goes_on, 0, places))]
-    return kept
+def _store_purchases(log: EventLog, visits: Columns, catalogue: Catalogue, rng: np.random.Generator) -> None:
+    """In the shop some buy what they came for."""
+    product, at = visits["intent"], visits["at"]
+    buys = (visits["channel"] == STORE) & visits["last"] & (rng.random(len(at)) < 0.6)
+    buys &= catalogue.column("launched_us")[product] <= at
+    log.add("purchase", visits, buys, product=product[buys], quantity=np.ones(int(buys.sum())),
+            cents=price_at(catalogue, product[buys], at[buys]))  # fmt: skip
 
 
 def _lists(log: EventLog, mind: Mind, visits: Columns, world: World, rng: np.random.Generator) -> Columns:
     """Searches, and the lists of products that people see after them or while browsing."""
     visits = _chosen(visits, visits["channel"] != STORE)
     n, people = len(visits["at"]), world.people
-    intent = _intents(mind, visits, rng)
     # Who is new to the shop asks; who knows it browses.
     age = np.maximum(visits["at"] - people.signup_us[visits["person"]], 0) / DAY
     searches = rng.random(n) < 0.3 + 0.35 * np.exp(-age / _NEW_DAYS)
     english = people.english[visits["person"]] ^ (rng.random(n) < 0.06)
-    query = (intent * 2 + english) * QUERY_FORMS + rng.integers(0, QUERY_FORMS, n)
+    query = (visits["intent"] * 2 + english) * QUERY_FORMS + rng.integers(0, QUERY_FORMS, n)
     log.add("search", visits, searches, query=query[searches])
-    length = 2 + rng.poisson(np.where(searches, 4.5, 3.5))
-    lists = {name: np.repeat(column, length) for name, column in (visits | {"intent": intent}).items()}
+    length = 4 + rng.poisson(np.where(searches, 6.0, 5.0))
+    lists = {name: np.repeat(column, length) for name, column in visits.items()}
     lists["position"] = np.arange(length.sum()) - np.repeat(np.cumsum(length) - length, length) + 1
     lists["row"] = mind.row(lists["person"], lists["day"])
     asked = rng.random(len(lists["row"])) < np.where(np.repeat(searches, length), 0.85, 0.35)
@@ -123,7 +110,7 @@ def _clicks(log: EventLog, mind: Mind, lists: Columns, rng: np.random.Generator)
     """Clicks fall with the place in the list and rise with liking and need; a click opens a view."""
     z = mind.z(lists["row"], lists["product"]) + mind.fit(lists["intent"], lists["product"])
     lists = lists | {"z": z}
-    clicked = rng.random(len(z)) < _sigmoid(1.2 * z - 0.3 * lists["position"] - 2.1)
+    clicked = rng.random(len(z)) < _sigmoid(1.3 * z - 0.2 * lists["position"] - 3.6)
     log.add("click", lists, clicked, at=lists["at"][clicked] + 3 * SECOND)
     views = _chosen(lists, clicked | (rng.random(len(z)) < 0.02))
     n = len(views["at"])
@@ -144,7 +131,7 @@ def _baskets(log: EventLog, views: Columns, weekly: Weekly, world: World, rng: n
     regret = favourite & (rng.random(n) < 0.12)
     log.add("unfavorite", views, regret, at=views["at"][regret] + rng.integers(HOUR, 12 * DAY, int(regret.sum())))
     log.add("share", views, rng.random(n) < _sigmoid(0.7 * z - 4.5))
-    carted = rng.random(n) < _sigmoid(1.1 * z - 3.7)
+    carted = rng.random(n) < _sigmoid(1.1 * z - 3.8)
     views = views | {
         "at": views["at"] + 2 * SECOND,
         "cents": price_at(catalogue, views["product"], views["at"]),
@@ -153,7 +140,9 @@ def _baskets(log: EventLog, views: Columns, weekly: Weekly, world: World, rng: n
     log.add("add_to_cart", views, carted)
     push = np.where(weekly.holds_coupon(views), world.people.coupon_response[views["person"]], 0.0)
     push = push + np.where(sale_days(world.period)[views["day"]], _SALE_PUSH, 0.0)
+    push = push + np.where(views["last"], _ENDS, _PENDS)
     buys = carted & (rng.random(n) < _sigmoid(0.6 * z - 1.6 + push))
+    buys[buys] = _wanted_again(_chosen(views, buys), catalogue, rng)
     drops = carted & ~buys & (rng.random(n) < 0.3)
     log.add(
         "remove_from_cart",
@@ -165,6 +154,15 @@ def _baskets(log: EventLog, views: Columns, weekly: Weekly, world: World, rng: n
     bought["at"] = bought["at"] + rng.integers(20 * SECOND, 900 * SECOND, len(bought["at"]))
     bought["cents"] = price_at(catalogue, bought["product"], bought["at"])
     return bought
+
+
+def _wanted_again(views: Columns, catalogue: Catalogue, rng: np.random.Generator) -> np.ndarray:
+    """Which would-be purchases stand: of a thing that is not used up, hardly anybody buys a second one."""
+    order = np.argsort(views["at"], kind="stable")
+    first = np.empty(len(order), dtype=bool)
+    first[order] = firsts(views["person"][order], views["product"][order], len(catalogue))
+    stands: np.ndarray = first | catalogue.used_up[views["product"]] | (rng.random(len(order)) < _SECOND_PIECE)
+    return stands
 
 
 def _returns(log: EventLog, bought: Columns, catalogue: Catalogue, rng: np.random.Generator) -> None:

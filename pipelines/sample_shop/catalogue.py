@@ -14,6 +14,7 @@ from .goods import (
     EDITIONS,
     STYLES,
     THINGS,
+    USED_UP,
     Named,
     Thing,
 )
@@ -21,7 +22,8 @@ from .goods import (
 HOUR = 3_600_000_000  # microseconds
 DAY = 24 * HOUR
 FAR = 2**62
-FULL_SIZE = 640  # products of the largest shop
+FULL_SIZE = 1200  # products of the largest shop
+_SMALL_SIZE, _PER_USER = 60, 0.4  # products of the smallest shop; products for each user of a larger one
 _TWIN_SHARE = 0.16  # of the products that are drawn; each has one or two variants
 _NEW_SHARE = 0.3  # launched during the period
 _FILMED_SHARE = 0.24
@@ -65,13 +67,18 @@ class Catalogue:
     def column(self, name: str) -> np.ndarray:
         return np.array([getattr(product, name) for product in self.products], dtype=np.int64)
 
+    @property
+    def used_up(self) -> np.ndarray:
+        """Whether each product is a thing that is used up and bought again, bool (P,)."""
+        return np.array([product.thing.en in USED_UP for product in self.products])
+
     def __len__(self) -> int:
         return len(self.products)
 
 
 def catalogue_size(users: int) -> int:
-    """Between 60 and 640 products; 120 for a shop of 300 users, all from 8,600 users on."""
-    return int(min(FULL_SIZE, max(60, 120 * (users / 300) ** 0.5)))
+    """Between 60 and 1,200 products, two for five users: 120 for a shop of 300 users, all from 3,000 users on."""
+    return int(min(FULL_SIZE, max(_SMALL_SIZE, _PER_USER * users)))
 
 
 def build_catalogue(size: int, start_us: int, days: int, rng: np.random.Generator) -> Catalogue:

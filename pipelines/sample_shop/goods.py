@@ -66,6 +66,11 @@ _THINGS = {
 }
 
 
+# Things that are used up and bought again; of everything else one is enough for a season.
+USED_UP = frozenset({"socks", "candle", "potted plant", "baby bottle", "tennis ball", "lipstick", "lotion", "soap",
+                     "bath sponge", "hardcover notebook", "ballpoint pen", "file folder", "crayon"})  # fmt: skip
+
+
 def _parse(block: str) -> tuple[Thing, ...]:
     things: list[Thing] = []
     words: list[str] = []

@@ -24,6 +24,11 @@ REGIONS = (
     "Singapore",
 )
 NEVER = 10**6  # a day that does not come
+# How common each life cycle is, in the order of LifeCycle.
+_LIFE_CYCLES = (0.3, 0.35, 0.09, 0.1, 0.1, 0.06)
+# Sessions a day: of accounts, log-normal; of visitors without one; of anybody.
+_USUAL_ACTIVITY, _ACTIVITY_SPREAD = -2.8, 1.3
+_VISITORS_ACTIVITY, _MOST_ACTIVE = 0.015, 5.0
 DRIFT_STAGES = 5  # a drifting taste moves in this many steps, the first and the last included
 
 
@@ -120,18 +125,20 @@ class People:
 
 
 def draw_people(accounts: int, period: Period, mix: str, rng: np.random.Generator) -> People:
-    """Draw `accounts` users and about a twelfth as many visitors without an account.
+    """Draw `accounts` users and a quarter as many visitors without an account.
 
     `mix` names how common each persona is. A few humans have two accounts: what they like is the same in both.
     """
-    n, days = accounts + max(2, accounts // 12), period.days
+    n, days = accounts + max(2, accounts // 4), period.days
     human = _humans(accounts, n, rng)
     shares = personas.draw_shares(n, mix, rng)[human]
     taste = _tastes(shares, rng).of(human)
-    life = rng.choice(6, n, p=[0.38, 0.2, 0.12, 0.12, 0.1, 0.08])[human]
-    turn = rng.integers(max(1, days // 5), max(2, 4 * days // 5) + 1, n)[human]
+    life = rng.choice(6, n, p=_LIFE_CYCLES)[human]
+    turn = rng.integers(max(1, days // 5), max(2, 4 * days // 5) + 1, n)
+    # Newcomers arrive all through the period.
+    turn = np.where(life == LifeCycle.NEW, rng.integers(0, days, n), turn[human])
     signup = period.start_us - (rng.random(n) * 500 * DAY).astype(np.int64) - DAY
-    signup = np.where(life == LifeCycle.NEW, period.start_us + turn * DAY // 2 + rng.integers(0, DAY, n), signup)
+    signup = np.where(life == LifeCycle.NEW, period.start_us + turn * DAY + rng.integers(0, DAY, n), signup)
     change, change_day, change_days, later = _changes(taste, life, turn, days, rng)
     device, linked = _devices(accounts, signup, period, rng)
     thrift = (personas.trait(shares, "thrift") * rng.gamma(4.0, 0.25, n))[human]
@@ -146,8 +153,7 @@ def draw_people(accounts: int, period: Period, mix: str, rng: np.random.Generato
         change_days=change_days[human],
         life_cycle=life,
         turn_day=turn,
-        # Most come rarely, few come often.
-        activity=personas.trait(shares, "visits") * rng.lognormal(-2.0, 0.95, n),
+        activity=_activity(shares, accounts, rng),
         hour=(personas.main_hour(shares) + rng.normal(0, 1.2, n)[human] - 8) % 24,
         weekend=personas.trait(shares, "weekend") * rng.lognormal(0.0, 0.35, n)[human],
         price_sensitivity=thrift,
@@ -162,6 +168,16 @@ def draw_people(accounts: int, period: Period, mix: str, rng: np.random.Generato
         linked_us=linked,
         **_told(human, signup, period, rng),
     )
+
+
+def _activity(shares: np.ndarray, accounts: int, rng: np.random.Generator) -> np.ndarray:
+    """Sessions a day, a heavy tail: half of the accounts come less than twice a month, few almost daily.
+
+    Who has no account comes once or twice in a quarter.
+    """
+    often: np.ndarray = personas.trait(shares, "visits") * rng.lognormal(_USUAL_ACTIVITY, _ACTIVITY_SPREAD, len(shares))
+    often[accounts:] = _VISITORS_ACTIVITY
+    return np.minimum(often, _MOST_ACTIVE)
 
 
 def _told(human: np.ndarray, signup: np.ndarray, period: Period, rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -237,17 +253,3 @@ def _devices(
     login = np.maximum(signup + HOUR, period.start_us + (rng.random(n) * 0.7 * period.days * DAY).astype(np.int64))
     linked[logs_in, 1] = login[logs_in]
     return device, linked
-
-
-def sessions_per_day(people: People, period: Period, who: slice) -> np.ndarray:
-    """Expected sessions of a slice of people, (n, days): life cycle × weekday habit × own activity."""
-    day = np.arange(period.days)[None, :]
-    turn, life = people.turn_day[who, None], people.life_cycle[who, None]
-    late = day >= turn
-    factor = np.ones((who.stop - who.start, period.days))
-    factor = np.where((life == LifeCycle.NEW) & (day < turn // 2 - 2), 0.0, factor)
-    factor = np.where(life == LifeCycle.GROWING, 0.3 + 1.7 / (1 + np.exp(-(day - turn) / 4)), factor)
-    factor = np.where((life == LifeCycle.DORMANT) & late, 0.06, factor)
-    factor = np.where((life == LifeCycle.CHURNED) & late, 0.0, factor)
-    factor = np.where((life == LifeCycle.NEW_PARENT) & late, 1.4, factor)
-    return people.activity[who, None] * factor * np.where(period.weekend()[None, :], people.weekend[who, None], 1.0)

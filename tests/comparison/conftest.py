@@ -19,7 +19,7 @@ from tests.comparison.drawn_home import drawn_home
 
 @pytest.fixture(scope="session")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    return drawn_home(tmp_path_factory.mktemp("drawn"), users=60, days=40)
+    return drawn_home(tmp_path_factory.mktemp("drawn"), users=100, days=40)
 
 
 @pytest.fixture(scope="session")

@@ -38,6 +38,11 @@ def e5(cache_dir: Path) -> Encoder:
 
 
 @pytest.fixture(scope="session")
+def static(cache_dir: Path) -> Encoder:
+    return load(resolve("bundled:static-text"), threads=2, cache_dir=cache_dir)
+
+
+@pytest.fixture(scope="session")
 def photo() -> Image.Image:
     """A busy RGB picture, 96 x 64, with a different colour in each corner."""
     rng = np.random.default_rng(0)

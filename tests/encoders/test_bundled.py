@@ -101,7 +101,7 @@ def test_image_vectors_do_not_depend_on_the_batch(clip: Encoder) -> None:
     assert np.array_equal(together, clip.encode_images(images * 8))
 
 
-@pytest.mark.parametrize("encoder_name", ["clip", "e5"])
+@pytest.mark.parametrize("encoder_name", ["clip", "e5", "static"])
 def test_text_vectors_do_not_depend_on_the_batch(encoder_name: str, request: pytest.FixtureRequest) -> None:
     encoder: Encoder = request.getfixturevalue(encoder_name)
     texts = ["好", "a much longer text that needs padding " * 6, "质量不错，穿着很舒服", "red shoes"]

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.soak
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Evaluation:
     folder = tmp_path_factory.mktemp("planted")
-    shop = write_sample_shop(folder / "shop", users=150, days=45)
+    shop = write_sample_shop(folder / "shop", users=250, days=45)
     settings = load_settings(home=str(folder / "home"), consent_default={"personalisation": "allow"})
     run_steps(new_run(settings, shop.end), str(shop.path), steps=("ingest", "encode", "features"))
     return evaluate(settings, default_release(settings), Truth(shop.truth))
