@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+_TIME_TYPES = frozenset({"timestamp", "date"})
+# Delta keeps least and greatest values of these alone.
+_WITH_STATISTICS = _TIME_TYPES | {"string", "bigint", "int", "double", "float"}
 Layer = Literal["bronze", "silver", "features", "governance"]
 
 
@@ -51,10 +54,10 @@ class Table:
 
     @property
     def skipping_columns(self) -> tuple[str, ...]:
-        """The columns that files are skipped by: keys, times, and what the table is clustered by."""
-        times = (c.name for c in self.columns if c.type in ("timestamp", "date"))
-        names = dict.fromkeys((*self.keys, *self.cluster_by, *times))
-        return tuple(name for name in names if name not in self.partition_by)
+        """The columns that files are skipped by: keys, what the table is clustered by, and times."""
+        types = {c.name: c.type for c in self.columns if c.name not in self.partition_by}
+        names = dict.fromkeys((*self.keys, *self.cluster_by, *(n for n, t in types.items() if t in _TIME_TYPES)))
+        return tuple(name for name in names if types.get(name) in _WITH_STATISTICS)
 
     @property
     def feature_columns(self) -> tuple[Column, ...]:

@@ -134,6 +134,7 @@ def test_an_honest_log_has_no_skew_and_a_tampered_value_is_found(shop: Answering
     shop.online.write(PICTURES, "cyd", DAY, **TASTE)
 
 
+@pytest.mark.soak
 def test_what_is_online_later_withdrawn_or_erased_is_no_skew(shop: AnsweringShop) -> None:
     home = shop.home
     # Known offline, and not yet materialised.

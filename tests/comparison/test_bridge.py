@@ -53,6 +53,7 @@ def test_a_stretched_and_moved_space_needs_the_affine_map(old: Floats) -> None:
     assert (apply(*KINDS["orthogonal"](noise[:400], old[:400]), noise[400:]) * old[400:]).sum(axis=1).mean() < 0.2
 
 
+@pytest.mark.soak
 def test_a_bridge_of_encoders_is_measured_and_written(settings: Settings, encoding: Encoding, tmp_path: Path) -> None:
     noisy, bundled = variant(tmp_path, noisy_head, 1), "bundled:compact-clip"
     path = tmp_path / "made" / "bridge.npz"

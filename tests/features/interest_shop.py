@@ -98,8 +98,9 @@ def content(product: str, since: dt.datetime, version: int, drop: str) -> Row:
 
 
 def link(device: str, user: str, since: dt.datetime, until: dt.datetime | None, drop: str) -> Row:
+    known = {"first": since, "second": at(17), "late": at(18)}[drop]
     return {"identifier_type": "device", "identifier": device, "user_id": user, "linked_at": since,
-            "unlinked_at": until, "available_at": since, "drop_id": drop}  # fmt: skip
+            "unlinked_at": until, "available_at": known, "drop_id": drop}  # fmt: skip
 
 
 def consent(user: str, granted: bool, since: dt.datetime, until: dt.datetime | None, drop: str) -> Row:
