@@ -42,6 +42,14 @@ def spark(spark_settings: SparkSettings) -> Iterator[SparkSession]:
     session.stop()
 
 
+@pytest.fixture
+def spark_elsewhere(spark: SparkSession) -> Iterator[SparkSession]:
+    """The session, in another time zone than ours."""
+    spark.conf.set("spark.sql.session.timeZone", "America/New_York")
+    yield spark
+    spark.conf.set("spark.sql.session.timeZone", "UTC")
+
+
 @pytest.fixture(scope="session")
 def test_data() -> Path:
     """The folder of provided public datasets; tests that need it are skipped where it is absent."""

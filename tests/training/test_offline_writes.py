@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,14 +77,6 @@ class RangeReport(ValidationReport):
     @property
     def errors(self) -> list[ValidationError]:
         return [ValidationError("within the reference", self.column, unexpected_count=self.outside)]
-
-
-@pytest.fixture
-def spark_elsewhere(spark: SparkSession) -> Iterator[SparkSession]:
-    """The session, in another time zone than ours."""
-    spark.conf.set("spark.sql.session.timeZone", "America/New_York")
-    yield spark
-    spark.conf.set("spark.sql.session.timeZone", "UTC")
 
 
 def test_entity_rows_as_sql_and_as_spark_frame(store: FeatureStore, spark_elsewhere: SparkSession) -> None:
