@@ -22,6 +22,7 @@ from pipelines.answers.online_states import NEVER, Ints, OnlineStates
 from pipelines.answers.rows import SIMILARITY
 from pipelines.delta import TableStore
 from pipelines.errors import TableError
+from pipelines.point_in_time.instants import as_integers
 from pipelines.ranking.similarities import INTERESTS, PRODUCT_TABLE
 
 LATER = "online later than known"
@@ -43,8 +44,7 @@ class Asked:
     @cached_property
     def moments(self) -> Ints:
         """Microseconds since 1970 UTC, int64 (n,)."""
-        times = self.rows.column("asked_at").cast(pa.timestamp("us", tz="UTC")).cast(pa.int64())
-        return np.asarray(times.combine_chunks())
+        return as_integers(self.rows.column("asked_at").combine_chunks())
 
 
 class Explanations:

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from pipelines.answers.rows import SIMILARITY
 from pipelines.point_in_time.history_plan import HistoryView
+from pipelines.point_in_time.instants import UTC_MICROS
 from pipelines.point_in_time.join import point_in_time_join
 from pipelines.ranking.similarities import PRODUCT_TABLE, USER_COLUMNS
 from pipelines.releases.pin import any_release
@@ -96,7 +97,7 @@ def _entities(rows: pa.Table) -> pa.Table:
 def _moments(rows: pa.Table, state: State | None) -> pa.Array:
     if state is None:
         return rows.column("asked_at").combine_chunks()
-    return pa.repeat(pa.scalar(state.as_of, pa.timestamp("us", tz="UTC")), len(rows))
+    return pa.repeat(pa.scalar(state.as_of, UTC_MICROS), len(rows))
 
 
 def view_of(feature: str, views: Iterable[str]) -> tuple[str, str]:

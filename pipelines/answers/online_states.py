@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 from feast import FeatureStore
 from pyspark.sql import functions as F
 
@@ -15,6 +14,7 @@ from pipelines.answers.offline import State
 from pipelines.delta import TableStore
 from pipelines.frames import frame_of
 from pipelines.point_in_time.history_plan import NO_TABLE
+from pipelines.point_in_time.instants import as_integers
 from pipelines.serving.progress import online_store_id
 from pipelines.tables.features import USER_CONSENT
 from pipelines.tables.governance import MATERIALISED
@@ -23,7 +23,6 @@ Ints = npt.NDArray[np.int64]
 # Places of states: before the first materialisation, and of one that never came.
 _BEFORE, NEVER = -1, -2
 _NOTHING = State(NO_TABLE, datetime(1970, 1, 1, tzinfo=UTC))
-_TIME = pa.timestamp("us", tz="UTC")
 
 
 class OnlineStates:
@@ -38,7 +37,7 @@ class OnlineStates:
         rows = records.select("view", "table_version", "as_of", "written_at").orderBy("written_at").toArrow()
         self._ends: dict[str, list[int]] = {}
         self._states: dict[str, list[State]] = {}
-        ends = rows.column("written_at").cast(_TIME).cast(pa.int64()).to_pylist()
+        ends = as_integers(rows.column("written_at").combine_chunks()).tolist()
         for row, end in zip(rows.drop_columns("written_at").to_pylist(), ends, strict=True):
             self._ends.setdefault(row["view"], []).append(end)
             self._states.setdefault(row["view"], []).append(State(row["table_version"], row["as_of"]))
@@ -70,7 +69,7 @@ class OnlineStates:
         rows = self._store.read(USER_CONSENT).join(asked, "user_id", "left_semi").select("user_id", "written_at")
         found: dict[str, list[int]] = {}
         table = rows.toArrow()
-        times = table.column("written_at").cast(_TIME).cast(pa.int64()).to_pylist()
+        times = as_integers(table.column("written_at").combine_chunks()).tolist()
         for subject, time in zip(table.column("user_id").to_pylist(), times, strict=True):
             found.setdefault(subject, []).append(time)
         return found

@@ -7,17 +7,17 @@ their tiles since `from_day`, plus all their tiles where links changed. A modali
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
 from pyspark.sql import functions as F
 
 from pipelines.delta import TableStore
 from pipelines.features.arrivals import with_late_vectors
-from pipelines.features.interest_rows import PUBLISHED, PUBLISHED_VALUES, in_step_order, interest_rows
-from pipelines.features.medoids import recent_actions, with_medoids
+from pipelines.features.interest_rows import PUBLISHED, PUBLISHED_VALUES, interest_rows
+from pipelines.features.medoids import recent_actions
 from pipelines.features.published import published, with_values
 from pipelines.features.steps import (
     BASE_DAYS,
@@ -30,8 +30,8 @@ from pipelines.features.steps import (
     step_weights,
 )
 from pipelines.features.subjects import subjects_of
-from pipelines.features.vectors import VectorMatrix, mapped, vectors_of
-from pipelines.features.whole_groups import whole_groups
+from pipelines.features.summing import summed, with_places
+from pipelines.features.vectors import VectorMatrix, vectors_of
 from pipelines.governance.progress import Batch
 from pipelines.identity.tombstones import without_erased
 from pipelines.releases.manifest import Release
@@ -57,8 +57,6 @@ MODALITIES = {
     "query": USER_SEARCH_INTENT,
     "review": USER_REVIEW_INTEREST,
 }
-# Of vectors that go back to the JVM at a time.
-BATCH_BYTES = 16 * 2**20
 _KEY = ("user_id", "purpose", "day")
 
 
@@ -124,14 +122,18 @@ def _build_table(store: TableStore, batch: Batch, release: Release, modality: st
 def append_rows(store: TableStore, rows: DataFrame, table: Table, batch: Batch, encoder: tuple[str, str]) -> int:
     """Append a batch's rows of an encoder version to a history, once; returns how many rows its commit wrote, 0 where
     it was made before."""
-    rows = rows.withColumns({"encoder": F.lit(encoder[0]), "encoder_version": F.lit(encoder[1])})
     before = store.version(table)
-    missing = {c.name: F.lit(None).cast(c.type) for c in table.columns if c.name not in rows.columns}
-    # Those that the caller leaves out are written as null, except the wall clock.
-    missing["written_at"] = F.current_timestamp()
-    store.append_once(rows.withColumns(missing), table, f"{batch.batch_id}/{table.name}/{'/'.join(encoder)}")
+    store.append_once(versioned(rows, table, encoder), table, f"{batch.batch_id}/{table.name}/{'/'.join(encoder)}")
     after = store.version(table)
     return 0 if after is None or after == before else store.rows_written(table, after)
+
+
+def versioned(rows: DataFrame, table: Table, encoder: tuple[str, str]) -> DataFrame:
+    """Rows of an encoder version, with every column of the table: what is not there is null, except the wall clock."""
+    rows = rows.withColumns({"encoder": F.lit(encoder[0]), "encoder_version": F.lit(encoder[1])})
+    missing = {c.name: F.lit(None).cast(c.type) for c in table.columns if c.name not in rows.columns}
+    missing["written_at"] = F.current_timestamp()
+    return rows.withColumns(missing)
 
 
 def interests(
@@ -147,39 +149,10 @@ def interests(
     `recent_actions`, medoids are added. Each user's rows come together in one task; only scalars and
     published rows are shuffled.
     """
-    rows = weights.join(matrix.rows, "content_id", "left").withColumn("row", F.coalesce("row", F.lit(-1)))
+    rows = with_places(weights, matrix)
     rows = rows.select(*_KEY, "row", *TILE_WEIGHTS, "elapsed_days", "reset", "quiet", "available_at")
     if published is not None:
         old = published.select(*_KEY, F.struct(*PUBLISHED.names).alias("published"))
         rows = rows.unionByName(old, allowMissingColumns=True)
-    if actions is not None:
-        rows = rows.unionByName(actions.join(matrix.rows, "content_id").drop("content_id"), allowMissingColumns=True)
-    # Sorted by one number, which Spark does without comparing any texts; within users the worker sorts.
-    ordered = rows.withColumn("user_hash", F.xxhash64("user_id")).repartition("user_hash")
-    ordered = ordered.sortWithinPartitions("user_hash")
-    means = ", ".join(f"mean_{h}d array<float>, weight_{h}d double" for h in HALF_LIVES_DAYS)
-    schema = f"user_id string, purpose string, {means}, event_timestamp timestamp, created_at timestamp"
-    if actions is not None:
-        schema += ", medoid_product_ids array<string>, medoid_weights array<float>"
-    return ordered.mapInArrow(_worker(matrix, batch, actions is not None), schema)
-
-
-def _worker(
-    matrix: VectorMatrix, batch: Batch, has_actions: bool
-) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    name, as_of = matrix.name, None if batch.history else batch.as_of
-    rows_per_batch = max(1, BATCH_BYTES // (matrix.dimensions * 4 * len(HALF_LIVES_DAYS)))
-
-    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        vectors = mapped(name)
-        for table in whole_groups(batches, key="user_hash"):
-            rows = in_step_order(table.drop_columns("user_hash"))
-            found = rows.filter(rows["product_id"].is_null()) if has_actions else rows
-            if not found.num_rows:
-                continue
-            made = interest_rows(found, vectors, as_of)
-            if has_actions:
-                made = with_medoids(made, rows.filter(rows["product_id"].is_valid()), vectors)
-            yield from made.to_batches(max_chunksize=rows_per_batch)
-
-    return run
+    make = partial(interest_rows, as_of=None if batch.history else batch.as_of)
+    return summed(rows, matrix, actions, HALF_LIVES_DAYS, make)

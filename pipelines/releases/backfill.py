@@ -8,7 +8,8 @@ Cost ∝ tiles + rows of the standing history. Each table is replaced in one com
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -17,15 +18,16 @@ from pyspark.sql import functions as F
 from pipelines.delta import TableStore
 from pipelines.errors import PromotionRefusedError
 from pipelines.features.fused_rows import backfilled_fused
-from pipelines.features.interest_rows import VECTOR, in_step_order
-from pipelines.features.interests import BATCH_BYTES, MODALITIES
-from pipelines.features.medoids import recent_actions, with_medoids
+from pipelines.features.interest_rows import VECTOR
+from pipelines.features.interests import MODALITIES, versioned
+from pipelines.features.medoids import recent_actions
 from pipelines.features.product_vectors import VECTORS as PRODUCT_COLUMNS
 from pipelines.features.product_vectors import product_vectors
 from pipelines.features.published import published, with_values
 from pipelines.features.steps import ALWAYS, link_changes, memberships, purpose_tiles, step_weights
 from pipelines.features.subjects import subjects_of
-from pipelines.features.vectors import VectorMatrix, mapped, vectors_of
+from pipelines.features.summing import row_schema, summed, with_places
+from pipelines.features.vectors import VectorMatrix, vectors_of
 from pipelines.features.whole_groups import whole_groups
 from pipelines.identity.tombstones import without_erased
 from pipelines.point_in_time.history_files import FileColumn
@@ -67,18 +69,14 @@ def backfill(store: TableStore, table: Table, standing: Release, candidate: Rele
 def pairs_of(store: TableStore, table: Table, version: Version) -> DataFrame:
     """Keys and both times of a version's rows, without those of whoever was erased; no vector is read."""
     if table.entity == "product":
-        rows = store.read(table).where((F.col("encoder") == version[0]) & (F.col("encoder_version") == version[1]))
-        return rows.select("product_id", *_PAIR)
+        return store.read(table).where(version_predicate(version)).select("product_id", *_PAIR)
     pairs = published(store, table, version, _BEGINNING, ()).select("user_id", "purpose", *_PAIR)
     return without_erased(pairs, store.read(TOMBSTONES), "user_id")
 
 
 def replace_version(store: TableStore, rows: DataFrame, table: Table, version: Version) -> None:
     """Make these the only rows of a version, in one commit."""
-    named = rows.withColumns({"encoder": F.lit(version[0]), "encoder_version": F.lit(version[1])})
-    missing = {c.name: F.lit(None).cast(c.type) for c in table.columns if c.name not in named.columns}
-    missing["written_at"] = F.current_timestamp()
-    store.replace_where(named.withColumns(missing), table, version_predicate(version))
+    store.replace_where(versioned(rows, table, version), table, version_predicate(version))
 
 
 def version_predicate(version: Version) -> str:
@@ -98,7 +96,7 @@ def interest_history(store: TableStore, table: Table, modality: str, pairs: Data
     users = pairs.select("user_id").distinct().withColumn("from_day", F.lit(ALWAYS))
     last_day = asked.agg(F.max("day")).collect()[0][0]
     if last_day is None:
-        return store.spark.createDataFrame([], _schema(half_lives_of(table), has_medoids=False))
+        return store.spark.createDataFrame([], row_schema(half_lives_of(table), has_medoids=False))
     members = without_erased(memberships(subjects_of(store, users)), store.read(TOMBSTONES))
     changes = link_changes(members, last_day)
     tiles = purpose_tiles(store.read(USER_TILES), modality, table, last_day)
@@ -112,47 +110,14 @@ def interest_history(store: TableStore, table: Table, modality: str, pairs: Data
     return _interests(weights, asked, matrix, half_lives_of(table), actions)
 
 
-def _schema(half_lives: Sequence[int], *, has_medoids: bool) -> str:
-    means = ", ".join(f"mean_{h}d array<float>, weight_{h}d double" for h in half_lives)
-    schema = f"user_id string, purpose string, {means}, event_timestamp timestamp, created_at timestamp"
-    return schema + (", medoid_product_ids array<string>, medoid_weights array<float>" if has_medoids else "")
-
-
 def _interests(
     weights: DataFrame, asked: DataFrame, matrix: VectorMatrix, half_lives: Sequence[int], actions: DataFrame | None
 ) -> DataFrame:
-    rows = weights.join(matrix.rows, "content_id", "left").withColumn("row", F.coalesce("row", F.lit(-1)))
+    rows = with_places(weights, matrix)
     of_weights = [f"weight_{h}d" for h in half_lives]
     rows = rows.select(*_KEY, "row", *of_weights, "elapsed_days", "reset", "available_at")
     rows = rows.unionByName(asked.select(*_KEY, "created_at"), allowMissingColumns=True)
-    if actions is not None:
-        rows = rows.unionByName(actions.join(matrix.rows, "content_id").drop("content_id"), allowMissingColumns=True)
-    # Sorted by one number, as in the regular job; within users the worker sorts.
-    ordered = rows.withColumn("user_hash", F.xxhash64("user_id")).repartition("user_hash")
-    ordered = ordered.sortWithinPartitions("user_hash")
-    schema = _schema(half_lives, has_medoids=actions is not None)
-    return ordered.mapInArrow(_interest_worker(matrix, half_lives, actions is not None), schema)
-
-
-def _interest_worker(
-    matrix: VectorMatrix, half_lives: Sequence[int], has_actions: bool
-) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    name = matrix.name
-    rows_per_batch = max(1, BATCH_BYTES // (matrix.dimensions * 4 * len(half_lives)))
-
-    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        vectors = mapped(name)
-        for table in whole_groups(batches, key="user_hash"):
-            rows = in_step_order(table.drop_columns("user_hash"))
-            found = rows.filter(rows["product_id"].is_null()) if has_actions else rows
-            if not found.num_rows:
-                continue
-            made = backfilled_interests(found, vectors, half_lives)
-            if has_actions:
-                made = with_medoids(made, rows.filter(rows["product_id"].is_valid()), vectors)
-            yield from made.to_batches(max_chunksize=rows_per_batch)
-
-    return run
+    return summed(rows, matrix, actions, half_lives, partial(backfilled_interests, half_lives=half_lives))
 
 
 def _fused(store: TableStore, pairs: DataFrame, candidate: Release) -> DataFrame:
