@@ -58,7 +58,13 @@ USES = (
         "marketing",
         "Whom to address and how: activity, value and how a user rates and writes.",
         "marketing",
-        (tables.USER_ACTIVITY, tables.USER_VALUE, tables.USER_REVIEW_PROFILE),
+        (tables.USER_ACTIVITY, tables.USER_VALUE, tables.USER_REVIEW_PROFILE, tables.USER_TAGS),
+    ),
+    Use(
+        "profile",
+        "What people read of a user: tags with their reasons, activity and value.",
+        "personalisation",
+        (tables.USER_TAGS, tables.USER_ACTIVITY, tables.USER_VALUE, tables.USER_REVIEW_PROFILE),
     ),
     Use(
         "risk",
@@ -81,11 +87,14 @@ def feature_service(
     """A use's features, wholly of one release."""
     # The list's type is FeatureService's own; lists are invariant.
     chosen: list[FeatureView | OnDemandFeatureView | LabelView | str] = [
-        views[view_name(table, use.purpose if table.purposes else None, release)] for table in use.histories
+        views[view_name(table, use.purpose if table.purposes else None, release)]
+        for table in use.histories
+        if release.has(table)
     ]
     tags = {"use": use.name, "release": release.name, "purpose": use.purpose or "none"}
     tags["release_parts"] = release.parts_checksum
-    for part in sorted({table.depends_on for table in use.histories if table.depends_on}):
+    parts = {table.depends_on for table in use.histories if table.depends_on and release.has(table)}
+    for part in sorted(parts):
         tags[f"{part}_encoder"], tags[f"{part}_version"] = release.encoder_for(part)
         tags[f"{part}_models"] = models_behind(release, part, models)
     return FeatureService(name=name, features=chosen, description=use.description, owner=OWNER, tags=tags)

@@ -38,6 +38,7 @@ PipelineError
 │   ├── VersionGoneError     retention took a version that is needed
 │   └── UnsupportedTableError  its protocol needs a reader that knows more
 ├── ConsumerError            a consumer of features has too little to learn from
+├── TagCatalogueError        the tag catalogue cannot be read, or does not hold together
 ├── TruthError               the truth of a sample shop is missing or damaged
 └── ReplayRefusedError       a training set cannot be rebuilt as it was
 """
@@ -204,6 +205,10 @@ class UnsupportedTableError(TableError):
 
 class ConsumerError(PipelineError):
     """A consumer of features has too little to learn from."""
+
+
+class TagCatalogueError(PipelineError):
+    """The tag catalogue cannot be read, or does not hold together."""
 
 
 class TruthError(PipelineError):

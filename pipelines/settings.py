@@ -98,6 +98,9 @@ class Settings(BaseSettings):
     review_encoder_dimensions: int | None = Field(
         None, gt=0, description="Declared length of its vectors; checked. Needed for a model that is only named."
     )
+    tag_catalogue: Path | None = Field(
+        None, description="The tag catalogue of the home's first release; unset: the one provided."
+    )
     mlflow_tracking_uri: str | None = Field(
         None, description="MLflow server or database; unset: SQLite under the home."
     )

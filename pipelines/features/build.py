@@ -19,7 +19,7 @@ from pipelines.features.scalars import build_scalars, expiring_users
 from pipelines.governance.progress import Batch, finish, pending_batches, start
 from pipelines.governance.runs import Run, StepReport, timed_step
 from pipelines.tables.aggregates import USER_DAILY, USER_TILES
-from pipelines.tables.features import PRODUCT_ACTIVITY, PRODUCT_VECTORS, USER_FUSED, USER_RECENT_PRODUCTS
+from pipelines.tables.features import PRODUCT_ACTIVITY, PRODUCT_VECTORS, USER_FUSED, USER_RECENT_PRODUCTS, USER_TAGS
 
 if TYPE_CHECKING:
     from pipelines.releases.manifest import Release
@@ -57,6 +57,7 @@ def _build(store: TableStore, batch: Batch, releases: Sequence[Release], report:
         build_scalar_histories(store, batch, days, users, timed)
         if releases:
             build_vector_histories(store, batch, releases, days, users, timed)
+            build_tag_histories(store, batch, releases, users, timed)
         report.add(None, "users_touched", users.count())
     finally:
         days.unpersist()
@@ -95,6 +96,28 @@ def build_vector_histories(
             timed(USER_FUSED.name, partial(build_fused, store, batch, release, users))
         if PRODUCT_VECTORS in tables:
             timed(PRODUCT_VECTORS.name, partial(build_product_vectors, store, batch, release))
+
+
+def build_tag_histories(
+    store: TableStore, batch: Batch, releases: Sequence[Release], users: DataFrame, timed: Timed
+) -> None:
+    """Tags of users with something new or expired, by each release's definition of them."""
+    from pipelines.releases.versions import own_histories
+    from pipelines.tags.build import build_tags
+
+    wanted = [
+        release
+        for number, release in enumerate(releases)
+        if USER_TAGS in (table for table, _ in own_histories(release, releases[:number]))
+    ]
+    if not wanted:
+        return
+    due = users_due(store, batch, users).persist()
+    try:
+        for release in wanted:
+            timed("tags", partial(build_tags, store, batch, release, due))
+    finally:
+        due.unpersist()
 
 
 def users_due(store: TableStore, batch: Batch, users: DataFrame) -> DataFrame:

@@ -23,22 +23,32 @@ def pin_first_release(settings: Settings, planned: Release) -> None:
         return
     # Imported late: every later run passes here without needing MLflow.
     from pipelines.releases.registry import register_release
+    from pipelines.tags.definition import present_definition, write_definition
 
     register_release(planned, settings)
+    write_definition(settings, present_definition(settings))
     write_pin(settings, [planned], default=planned.name)
 
 
 def planned_release(settings: Settings) -> Release:
     """The default release; on a new home release r1 of the encoders in the settings. Writes nothing.
 
-    Raises SettingsError where an encoder cannot be used, or is another than the default release holds: vectors of
-    two encoders never mix in one release, so an encoder is changed by promoting a new one.
+    Raises TagCatalogueError; SettingsError where an encoder cannot be used, or is another than the default release
+    holds: vectors of two encoders never mix in one release, so an encoder is changed by promoting a new one.
     """
     if has_pin(settings):
         release = default_release(settings)
         _require_same_encoders(settings, release)
         return release
-    return Release(FIRST_RELEASE, clip=_resolve(settings, "clip"), review=_resolve(settings, "review"))
+    from pipelines.tags.definition import present_definition
+
+    definition = present_definition(settings)
+    return Release(
+        FIRST_RELEASE,
+        clip=_resolve(settings, "clip"),
+        review=_resolve(settings, "review"),
+        tag_calibrations={"definition": definition.id},
+    )
 
 
 def _resolve(settings: Settings, part: str) -> EncoderSpec:

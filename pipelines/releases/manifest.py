@@ -31,7 +31,8 @@ class Release:
         review: encoder of reviews and messages.
         fused_recipe: "name/version" of the recipe that makes one vector of all modalities.
         heads: versions of the heads on the encoders (sentiment, aspects), by name.
-        tag_calibrations: versions of the tags' calibrations, by tag.
+        tag_calibrations: what the tags rest on: under "definition" the catalogue and its calibration, which the home
+            keeps as releases/tags-<definition>.json.
         serving_projection: version of the projection that large vectors are served through.
         index: version of the nearest-neighbour index.
     """
@@ -63,7 +64,22 @@ class Release:
             name, _, version = self.fused_recipe.partition("/")
             rests_on = "|".join([self.fused_recipe, self.clip.key, self.review.key])
             return name, f"{version}-{hashlib.sha256(rests_on.encode()).hexdigest()[:8]}"
-        raise ValueError(f"no part {depends_on!r} in a release; expected one of {(*_ENCODER_PARTS, 'fused')}")
+        if depends_on == "tags":
+            version = self.tags_definition.partition("-")[0]
+            rests_on = f"{self.tags_definition}|{self.clip.key}"
+            return "tags", f"{version}-{hashlib.sha256(rests_on.encode()).hexdigest()[:8]}"
+        raise ValueError(f"no part {depends_on!r} in a release; expected one of {(*_ENCODER_PARTS, 'fused', 'tags')}")
+
+    def has(self, table: Table) -> bool:
+        """Whether the release has what a table depends on. Releases made before there were tags have none."""
+        return table.depends_on != "tags" or self.tag_calibrations is not None
+
+    @property
+    def tags_definition(self) -> str:
+        """The id of the definition that the tags rest on. Raises ValueError where the release has none."""
+        if self.tag_calibrations is None:
+            raise ValueError(f"release {self.name} has no tags")
+        return self.tag_calibrations["definition"]
 
     @property
     def encoders(self) -> dict[str, EncoderSpec]:
@@ -71,7 +87,9 @@ class Release:
         return {part: getattr(self, part) for part in _ENCODER_PARTS}
 
     def rests_on(self, depends_on: str) -> tuple[EncoderSpec, ...]:
-        """The encoders behind a table that depends on a part: its own, or all of them."""
+        """The encoders behind a table that depends on a part: its own, or all of them; tags know pictures alone."""
+        if depends_on == "tags":
+            return (self.clip,)
         return (self.encoders[depends_on],) if depends_on in _ENCODER_PARTS else tuple(self.encoders.values())
 
     def to_json(self) -> str:

@@ -15,9 +15,9 @@ def own_histories(release: Release, others: Sequence[Release]) -> list[tuple[Tab
     """Histories with the version that no other release reads; interests before what is made of them."""
     found = []
     for table in HISTORIES:
-        if table.depends_on:
+        if table.depends_on and release.has(table):
             version = release.encoder_for(table.depends_on)
-            if version not in {other.encoder_for(table.depends_on) for other in others}:
+            if version not in {other.encoder_for(table.depends_on) for other in others if other.has(table)}:
                 found.append((table, version))
     return found
 

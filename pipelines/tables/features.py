@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pipelines.tables.definitions import (
     CHANNELS,
     COUNTED_EVENTS,
@@ -155,6 +157,22 @@ USER_CONSENT = Table(
     entity="user",
 )
 
+USER_TAGS = replace(
+    _history(
+        "user_tags",
+        "What is said of a user in words.",
+        (
+            Column("tags", "array<string>", "ids of the tags that hold, surest first; a preference for a value is <tag>:<value>"),
+            Column("confidences", "array<float>", "how sure each is, 0 to 1, calibrated where its definition is"),
+            Column("evidence", "array<string>", "why, as JSON, one text per tag (docs/tags.md)"),
+        ),
+        depends_on="tags",
+    ),
+    comment="What is said of a user in words. Rows at the last day's end of each run, for users with something new or "
+    "expired; of a load of history at the end of every week as well.",
+    purposes=PERSONAL,
+)  # fmt: skip
+
 PRODUCT_ACTIVITY = Table(
     name="product_activity",
     comment="How a product does. One row per product and day on which a value changes, at the day's end (UTC).",
@@ -197,7 +215,44 @@ PRODUCT_VECTORS = Table(
     entity="product",
 )
 
+PRODUCT_TAGS = Table(
+    name="product_tags",
+    comment="What a product is about, in the words of the tag catalogue. One row per product version, at its start.",
+    columns=(
+        _PRODUCT,
+        *ENCODER_COLUMNS,
+        Column("tags", "array<string>", "<facet>:<value>, or a topic's id"),
+        Column("shares", "array<float>", "how much it is about each, 0 to 1"),
+        *TIMES,
+    ),
+    keys=("product_id", "encoder", "encoder_version", "event_timestamp", "created_at"),
+    partition_by=("encoder", "encoder_version"),
+    depends_on="tags",
+    layer="features",
+    entity="product",
+)
+
+TAG_CHANGES = Table(
+    name="tag_changes",
+    layer="features",
+    comment="A feed for those who act on tags: one row per tag that a user got or lost, appended by each run.",
+    columns=(
+        _USER,
+        _PURPOSE,
+        *ENCODER_COLUMNS,
+        Column("tag", "string", "id of the tag"),
+        Column("change", "string", "entered or left"),
+        Column("confidence", "float", "how sure the tag is now; null where it left"),
+        Column("confidence_before", "float", "how sure it was before; null where it entered"),
+        *TIMES,
+    ),
+    keys=("user_id", "purpose", "encoder", "encoder_version", "tag", "event_timestamp", "created_at"),
+    partition_by=("purpose", "encoder", "encoder_version"),
+    entity="user",
+)
+
 HISTORIES = (
     USER_ACTIVITY, USER_VALUE, USER_RECENT_PRODUCTS, USER_REVIEW_PROFILE, USER_VISUAL_INTEREST, USER_VIDEO_INTEREST,
     USER_TEXT_INTEREST, USER_SEARCH_INTENT, USER_REVIEW_INTEREST, USER_FUSED, PRODUCT_ACTIVITY, PRODUCT_VECTORS,
+    PRODUCT_TAGS, USER_TAGS,
 )  # fmt: skip

@@ -1,0 +1,102 @@
+"""Why a tag is given, as JSON: what speaks for it and what against, as of the row's time.
+
+A preference: {"share", "usual", "for": [item…], "against": [item…]}, each item with `id`, `weight` (its part of all
+that was seen), `acts` (how many of each type) and `age_days` (of the newest). A rule: {"for": [fact…], "against":
+[fact…]}, each fact with `feature`, `value` (null: unknown) and the bounds it was held against.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from pipelines.tables.definitions import INTEREST_WEIGHTS
+from pipelines.tags.catalogue import Condition, Tag
+from pipelines.tags.preferences import DAY, Acts, Floats, Ints, Seen
+from pipelines.tags.rules import condition_holds, value
+
+FOR, AGAINST = 3, 2
+_TYPES = tuple(INTEREST_WEIGHTS)
+# Of a moment's heaviest items so many are looked at for what speaks against a preference.
+_HEAVIEST = 8
+
+
+class Evidence:
+    """Of some moments: `acts` with their types (indices of INTEREST_WEIGHTS), what was seen, and the features."""
+
+    def __init__(self, acts: Acts, types: Ints, whole: Seen, names: pa.Array, features: dict[str, Floats]) -> None:
+        self._acts, self._types, self._seen, self._features = acts, types, whole, features
+        self._names = names
+        self._width = len(names) + 1
+
+    def of(self, moment: int, tag: Tag, place: int) -> str:
+        """The evidence of a tag at a moment; `place` as in `Judged`."""
+        said = self._of_rule(moment, tag) if place < 0 else self._of_preference(moment, place)
+        return json.dumps(said, ensure_ascii=False, separators=(",", ":"))
+
+    def _of_preference(self, moment: int, place: int) -> dict[str, Any]:
+        whole = self._seen
+        start, end = whole.part_starts[place], whole.part_starts[place + 1]
+        total = float(whole.total[moment])
+        mine = set(whole.part_item[start:end].tolist())
+        weights = whole.part_weight[start : min(end, start + FOR)].tolist()
+        items = whole.part_item[start : start + len(weights)].tolist()
+        other = [(item, weight) for item, weight in self._heaviest(moment) if item not in mine][:AGAINST]
+        return {
+            "share": round(float(whole.share[place]), 3),
+            "usual": round(float(whole.usual[whole.when[moment], whole.key[place]]), 3),
+            "for": [self._item(moment, item, weight / total) for item, weight in zip(items, weights, strict=True)],
+            "against": [self._item(moment, item, weight / total) for item, weight in other],
+        }
+
+    def _of_rule(self, moment: int, tag: Tag) -> dict[str, Any]:
+        sides: dict[str, list[dict[str, Any]]] = {"for": [], "against": []}
+        for condition in tag.conditions:
+            number = value(condition, lambda name: self._feature(name, moment))
+            holds = condition_holds(condition, number)[0] >= 0.5
+            sides["for" if holds else "against"].append(_fact(condition, float(number[0])))
+        return dict(sides)
+
+    def _feature(self, name: str, moment: int) -> Floats:
+        values = self._features.get(name)
+        return np.zeros(1) if values is None else values[moment : moment + 1]
+
+    def _item(self, moment: int, item: int, weight: float) -> dict[str, Any]:
+        place = int(np.searchsorted(self._summary[0], moment * self._width + item))
+        acts = {_TYPES[kind]: int(n) for kind, n in enumerate(self._summary[1][place]) if n}
+        age = float(self._summary[2][place]) / DAY
+        return {"id": self._names[item].as_py(), "weight": round(weight, 3), "acts": acts, "age_days": round(age, 1)}
+
+    @cached_property
+    def _summary(self) -> tuple[Ints, Ints, Ints]:
+        """Of each pair (moment, item), sorted: its code, acts by type (pairs, types), age of the newest."""
+        codes, inverse = np.unique(self._acts.moment * self._width + self._acts.item, return_inverse=True)
+        counts = np.bincount(inverse * len(_TYPES) + self._types, minlength=len(codes) * len(_TYPES))
+        youngest = np.full(len(codes), np.iinfo(np.int64).max)
+        np.minimum.at(youngest, inverse, self._acts.age)
+        return codes, counts.reshape(len(codes), len(_TYPES)), youngest
+
+    def _heaviest(self, moment: int) -> list[tuple[int, float]]:
+        return self._heavy.get(moment, [])
+
+    @cached_property
+    def _heavy(self) -> dict[int, list[tuple[int, float]]]:
+        """The heaviest items of each moment."""
+        found: dict[int, list[tuple[int, float]]] = {}
+        moments, items, weights = self._seen.item_moment, self._seen.item, self._seen.item_weight
+        order = np.lexsort((items, -weights, moments))
+        edges = np.searchsorted(moments[order], np.arange(len(self._seen.total) + 1))
+        for moment in range(len(self._seen.total)):
+            top = order[edges[moment] : min(edges[moment + 1], edges[moment] + _HEAVIEST)]
+            found[moment] = list(zip(items[top].tolist(), weights[top].tolist(), strict=True))
+        return found
+
+
+def _fact(condition: Condition, number: float) -> dict[str, Any]:
+    known = None if np.isnan(number) else round(number, 3)
+    said = {"over": condition.over, "at_least": condition.at_least, "at_most": condition.at_most}
+    return {"feature": condition.feature, "value": known} | {k: v for k, v in said.items() if v is not None}
