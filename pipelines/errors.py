@@ -39,6 +39,7 @@ PipelineError
 │   └── UnsupportedTableError  its protocol needs a reader that knows more
 ├── ConsumerError            a consumer of features has too little to learn from
 ├── TagCatalogueError        the tag catalogue cannot be read, or does not hold together
+├── TagsUnavailableError     no tags may be read: not allowed, or made before there were any
 ├── TruthError               the truth of a sample shop is missing or damaged
 └── ReplayRefusedError       a training set cannot be rebuilt as it was
 """
@@ -209,6 +210,10 @@ class ConsumerError(PipelineError):
 
 class TagCatalogueError(PipelineError):
     """The tag catalogue cannot be read, or does not hold together."""
+
+
+class TagsUnavailableError(PipelineError):
+    """Tags that are not there to be read: the user does not allow it, or the release has none."""
 
 
 class TruthError(PipelineError):

@@ -115,8 +115,9 @@ def take_in(
     found = import_release(settings, file, encoders)
     for part, encoder in found.encoders.items():
         console.print(f"{part}: {encoder.name}/{encoder.version}, {encoder.uri}", soft_wrap=True, highlight=False)
-    if found.new:
-        command = f"mmfs releases promote {' '.join(found.new)} --home {settings.home}"
+    if found.new or found.tags:
+        parts = [*found.new, *(["--tags", found.tags] if found.tags else []), "--home", settings.home]
+        command = f"mmfs releases promote {' '.join(parts)}"
         console.print(f"next: {command}", soft_wrap=True, highlight=False)
     else:
         console.print("the default release here has these encoders already")

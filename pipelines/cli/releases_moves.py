@@ -21,24 +21,28 @@ def promote(
         list[str] | None,
         typer.Argument(help="Encoders as in `mmfs encoders compare`: one of pictures, one of texts, or both."),
     ] = None,
+    tags: Annotated[
+        str | None, typer.Option("--tags", help="Tags too: a catalogue (YAML), or the id of one that the home keeps.")
+    ] = None,
     on: Where = None,
     margin: Annotated[float, typer.Option(min=0, help="What a task may lose without mattering.")] = DEFAULT_MARGIN,
     force: Annotated[bool, typer.Option("--force", help="Whatever the comparison says; needs --reason.")] = False,
     reason: Annotated[str | None, typer.Option(help="Why it is forced; is recorded.")] = None,
     undo: Annotated[bool, typer.Option("--undo", help="Undo the promotion that was cut off.")] = False,
 ) -> None:
-    """Make encoders the default: compare, encode, backfill, check, then move the pin in one step.
+    """Make encoders or tags the default: compare, encode, backfill, check, then move the pin in one step.
 
     The default release is served meanwhile. Without encoders, a promotion that was cut off is finished.
 
     [dim]mmfs releases promote open-clip:/models/tuned --on state[/dim]
+    [dim]mmfs releases promote --tags our-tags.yaml --on state[/dim]
     [dim]mmfs releases promote models:/compact-clip@challenger --force --reason "the old licence ends"[/dim]
     [dim]mmfs releases promote[/dim]
     """
     if force != bool(reason):
         raise SettingsError("--force needs --reason, and --reason --force: why is it promoted whatever the gate says?")
-    if undo and (encoders or force):
-        raise SettingsError("--undo undoes the promotion that was cut off; it takes no encoders and no --force")
+    if undo and (encoders or tags or force):
+        raise SettingsError("--undo undoes the promotion that was cut off; it takes no encoders, tags and no --force")
     from pipelines.releases import promote as promotion
 
     settings = load_settings(home=on)
@@ -46,8 +50,12 @@ def promote(
         if undo:
             console.print(f"{promotion.undo(settings, announce=status.update)} was undone")
             return
-        release = promotion.promote(settings, encoders or [], margin=margin, reason=reason, announce=status.update)
-    console.print(f"{release.name} is the default: {', '.join(spec.key for spec in release.encoders.values())}")
+        release = promotion.promote(
+            settings, encoders or [], tags=tags, margin=margin, reason=reason, announce=status.update
+        )
+    parts = [spec.key for spec in release.encoders.values()]
+    parts += [f"tags {release.tags_definition}"] if release.tag_calibrations else []
+    console.print(f"{release.name} is the default: {', '.join(parts)}")
 
 
 @releases.command()

@@ -41,24 +41,23 @@ def calibrate(
     catalogue: Catalogue = None,
     home: Home = None,
 ) -> None:
-    """Fit the tags' confidences to the truth of a sample shop that a home has taken in.
+    """Fit the confidences of a home's tags to the truth of the sample shop that it has taken in.
 
     [dim]mmfs tags calibrate shop-truth tags.calibration.json --home state[/dim]
     """
     from pipelines.evaluation.truth import Truth
     from pipelines.run import table_store
 
-    settings, known = load_settings(home=home, tag_catalogue=catalogue), Truth(truth)
+    settings, known = load_settings(home=home), Truth(truth)
     moments = [moment for text in at or [] if (moment := instant(text, "--at"))] or [known.end]
     with table_store(settings, "mmfs tags calibrate") as store:
         from pipelines.evaluation.tag_calibration import calibrated, judgements
         from pipelines.releases.pin import default_release
         from pipelines.tags.confidence import curves_to_json
-        from pipelines.tags.definition import present_definition
         from pipelines.tags.render import render_calibration
 
         with messages.status("judging"):
-            judged = judgements(store, default_release(settings), present_definition(settings), known, moments)
+            judged = judgements(store, default_release(settings), known, moments)
         found = [one for tag, of in sorted(judged.items()) if (one := calibrated(tag, of))]
         out.write_text(curves_to_json({one.tag: one.curve for one in found}), encoding="utf-8")
         console.print(render_calibration(found))

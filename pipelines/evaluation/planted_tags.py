@@ -1,4 +1,4 @@
-"""Which tags the truth of a sample shop plants in whom. The catalogue knows nothing of it, nor does it of the catalogue.
+"""Which tags the truth of a sample shop plants in whom. The catalogue knows nothing of it.
 
 A taste holds where at least TASTE of the user's attention along its axis is given to it. What the shop could not know
 (a favourite of somebody who never came) is planted all the same; measures say of whom they speak.

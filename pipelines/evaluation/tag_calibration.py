@@ -16,10 +16,10 @@ from pipelines.evaluation.truth import Truth
 from pipelines.identity.subject_keys import USER, subject_key
 from pipelines.releases.manifest import Release
 from pipelines.tables.features import USER_ACTIVITY
-from pipelines.tags.acts import Ints
 from pipelines.tags.calibration import Bools, expected_calibration_error, fit_curve, ranking_quality
 from pipelines.tags.confidence import Curve, Floats
-from pipelines.tags.definition import Definition
+from pipelines.tags.definition import definition_of
+from pipelines.tags.preferences import Ints
 from pipelines.tags.user_tags import numbered, tag_inputs
 
 if TYPE_CHECKING:
@@ -63,12 +63,13 @@ class Calibrated:
     recall: float
 
 
-def judgements(
-    store: TableStore, release: Release, definition: Definition, truth: Truth, moments: Sequence[datetime]
-) -> dict[str, Judgements]:
-    """By tag, everything judged of the truth's users with LEAST_EVENTS acts in 90 days, at moments (aware, UTC)."""
-    asked = _moments(store, moments)
-    inputs = tag_inputs(store, release, definition, asked)
+def judgements(store: TableStore, release: Release, truth: Truth, moments: Sequence[datetime]) -> dict[str, Judgements]:
+    """By tag, all that is judged of the truth's users who ever had LEAST_EVENTS acts in 90 days. Moments are aware, UTC.
+
+    Raises ReleaseDamagedError.
+    """
+    definition = definition_of(store.settings, release)
+    inputs = tag_inputs(store, release, definition, _moments(store, moments))
     acts, rows = inputs.acts.toArrow(), numbered(inputs.moments.toArrow())
     truths = {round(moment.timestamp() * 1e6): planted(truth, moment) for moment in moments}
     ids = {subject_key(USER, row["user_id"], store.settings): row["user_id"] for row in truth.rows("users")}
@@ -116,12 +117,12 @@ def calibrated(tag: str, judged: Judgements) -> Calibrated | None:
 
 
 def _moments(store: TableStore, moments: Sequence[datetime]) -> DataFrame:
-    """Users who had done enough by each of the moments, for personalisation."""
+    """Users who had at some time done enough in 90 days, by each of the moments, for personalisation."""
     at = F.explode(F.array(*(F.lit(moment) for moment in moments))).alias("at")
     rows = store.read(USER_ACTIVITY).where("purpose = 'personalisation'").select("*", at)
     events = " + ".join(c for c in rows.columns if c.endswith("_90d") and c not in {"sessions_90d", "active_days_90d"})
-    newest = F.max_by(F.expr(events), F.struct("event_timestamp", "created_at")).alias("events")
-    known = rows.where("event_timestamp <= at and created_at <= at").groupBy("user_id", "purpose", "at").agg(newest)
+    most = F.max(F.expr(events)).alias("events")
+    known = rows.where("event_timestamp <= at and created_at <= at").groupBy("user_id", "purpose", "at").agg(most)
     return known.where(F.col("events") >= LEAST_EVENTS).select(
         "user_id", "purpose", F.col("at").alias("event_timestamp"), F.col("at").alias("known_at")
     )

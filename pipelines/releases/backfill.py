@@ -35,9 +35,12 @@ from pipelines.releases.backfill_rows import backfilled_interests
 from pipelines.releases.manifest import Release
 from pipelines.tables.aggregates import EMBEDDINGS, USER_TILES
 from pipelines.tables.definitions import HALF_LIVES_DAYS
-from pipelines.tables.features import PRODUCT_VECTORS, USER_FUSED
+from pipelines.tables.features import PRODUCT_TAGS, PRODUCT_VECTORS, USER_FUSED, USER_TAGS
 from pipelines.tables.schema import Table
 from pipelines.tables.sources import PRODUCT_CONTENTS, TOMBSTONES
+from pipelines.tags.definition import definition_of
+from pipelines.tags.product_tags import product_tags
+from pipelines.tags.user_tags import tagged
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -58,6 +61,10 @@ def backfill(store: TableStore, table: Table, standing: Release, candidate: Rele
     pairs = pairs_of(store, table, old)
     if table is PRODUCT_VECTORS:
         rows = _product_vectors(store, pairs, new)
+    elif table is PRODUCT_TAGS:
+        rows = _product_tags(store, pairs, candidate)
+    elif table is USER_TAGS:
+        rows = _user_tags(store, pairs, candidate)
     elif table is USER_FUSED:
         rows = _fused(store, pairs, candidate)
     else:
@@ -143,6 +150,19 @@ def _fused(store: TableStore, pairs: DataFrame, candidate: Release) -> DataFrame
 
     schema = "user_id string, purpose string, vector array<float>, modalities_observed array<string>, "
     return ordered.mapInArrow(run, schema + "event_timestamp timestamp, created_at timestamp")
+
+
+def _product_tags(store: TableStore, pairs: DataFrame, candidate: Release) -> DataFrame:
+    products = pairs.select("product_id").distinct()
+    rows = product_tags(store, candidate, definition_of(store.settings, candidate), products)
+    return pairs.join(rows.drop("inputs_available_at"), ["product_id", "event_timestamp"], "left")
+
+
+def _user_tags(store: TableStore, pairs: DataFrame, candidate: Release) -> DataFrame:
+    """From the candidate's product tags, and from the features known at each row's created_at."""
+    moments = pairs.withColumnRenamed("created_at", "known_at")
+    rows = tagged(store, candidate, definition_of(store.settings, candidate), moments)
+    return rows.withColumnRenamed("known_at", "created_at")
 
 
 def _product_vectors(store: TableStore, pairs: DataFrame, version: Version) -> DataFrame:

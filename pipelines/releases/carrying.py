@@ -28,8 +28,9 @@ from pipelines.releases.pin import any_release, default_release
 from pipelines.releases.registry import ENCODERS_EXPERIMENT, RegisteredEncoder, register_encoder, registered_encoders
 from pipelines.releases.release_file import ReleaseFile, open_release_file, write_release_file
 from pipelines.settings import Settings
+from pipelines.tags.definition import Definition, definition_of, write_definition
 
-_MANIFEST, _FIGURES, _ENCODERS = "manifest.json", "figures.json", "encoders"
+_MANIFEST, _FIGURES, _ENCODERS, _TAGS = "manifest.json", "figures.json", "encoders", "tags.json"
 FOLDER_KINDS = ("open-clip:/", "sentence-transformers:/")
 # Weights, configuration and vocabularies; nothing that could be run.
 _SUFFIXES = {".safetensors", ".json", ".txt", ".model", ".md", ".bpe"}
@@ -40,12 +41,14 @@ _EMPTY = ".keep"
 class Imported:
     """What was taken in: the release as its home called it, and its encoders here by the part they play.
 
-    `new` are those that the default release here does not have; to promote them is what is left to do.
+    `new` are those that the default release here does not have, `tags` the id of its tags where they are others; to
+    promote them is what is left to do.
     """
 
     release: Release
     encoders: Mapping[str, RegisteredEncoder]
     new: tuple[str, ...]
+    tags: str | None = None
 
 
 def export_release(settings: Settings, name: str, path: Path) -> int:
@@ -57,6 +60,8 @@ def export_release(settings: Settings, name: str, path: Path) -> int:
     open_home(settings, create=False)
     release = any_release(settings, name)
     texts, files = {_MANIFEST: release.to_json()}, {}
+    if release.tag_calibrations:
+        texts[_TAGS] = definition_of(settings, release).to_json()
     for part, spec in release.encoders.items():
         for file in _files_of(spec):
             files[f"{_ENCODERS}/{part}/{file.relative_to(_folder_of(spec)).as_posix()}"] = file
@@ -82,12 +87,15 @@ def import_release(settings: Settings, path: Path, encoders: Path | None = None)
         _require_promotable(release, path)
         arrived = {part: _arrived(file, part, spec, settings, encoders) for part, spec in release.encoders.items()}
         figures = file.json(_FIGURES)
+        tags = _arrived_tags(file, release)
     specs = {part: with_version_here(spec, settings) for part, spec in arrived.items()}
     registered = {part: register_encoder(spec, settings) for part, spec in specs.items()}
+    if tags is not None:
+        write_definition(settings, tags)
     for part, encoder in registered.items():
         _log_figures(settings, release, encoder, figures.get(release.encoders[part].key, {}))
     new = [part for part, spec in specs.items() if spec.key != standing.encoders[part].key]
-    return Imported(release, registered, tuple(registered[part].uri for part in new))
+    return Imported(release, registered, tuple(registered[part].uri for part in new), _new_tags(release, standing))
 
 
 def _folder_of(spec: EncoderSpec) -> Path:
@@ -124,7 +132,7 @@ def require_unchanged(spec: EncoderSpec) -> None:
 
 
 def _require_promotable(release: Release, path: Path) -> None:
-    unknown = [part for part in ("heads", "tag_calibrations", "serving_projection", "index") if getattr(release, part)]
+    unknown = [part for part in ("heads", "serving_projection", "index") if getattr(release, part)]
     if release.fused_recipe != FUSED_RECIPE:
         unknown.append(f"fused recipe {release.fused_recipe}")
     if unknown:
@@ -142,6 +150,21 @@ def _arrived(file: ReleaseFile, part: str, spec: EncoderSpec, settings: Settings
         spec = dataclasses.replace(spec, uri=f"{spec.uri.partition(':')[0]}:{folder}")
     require_unchanged(spec)
     return spec
+
+
+def _arrived_tags(file: ReleaseFile, release: Release) -> Definition | None:
+    """Raises ReleaseFileError where the tags are not those that the manifest names."""
+    if release.tag_calibrations is None:
+        return None
+    found = Definition.from_json(json.dumps(file.json(_TAGS)), f"{_TAGS} of {file.path}")
+    if found.id != release.tags_definition:
+        raise ReleaseFileError(f"release file {file.path}: {_TAGS} is not {release.tags_definition}; export it again")
+    return found
+
+
+def _new_tags(release: Release, standing: Release) -> str | None:
+    other = release.tag_calibrations is not None and release.tag_calibrations != standing.tag_calibrations
+    return release.tags_definition if other else None
 
 
 def _place(settings: Settings, encoders: Path | None) -> Path:

@@ -26,7 +26,7 @@ from pipelines.point_in_time.history_files import FileColumn
 from pipelines.releases.backfill import half_lives_of, pairs_of, version_predicate
 from pipelines.releases.manifest import Release
 from pipelines.tables.aggregates import EMBEDDINGS, USER_TILES
-from pipelines.tables.features import PRODUCT_VECTORS, USER_FUSED
+from pipelines.tables.features import PRODUCT_TAGS, PRODUCT_VECTORS, USER_FUSED, USER_TAGS
 from pipelines.tables.schema import Table
 from pipelines.tables.sources import TOMBSTONES
 
@@ -61,6 +61,9 @@ def require_parity(store: TableStore, table: Table, standing: Release, candidate
     if not same_pairs(store, table, standing, candidate):
         raise PromotionRefusedError(f"{table.name}: the rows of {candidate.name} are not those of {standing.name}")
     version = candidate.encoder_for(table.depends_on or "")
+    if table in (PRODUCT_TAGS, USER_TAGS):
+        _require_tags(store, table, version)
+        return
     if table is PRODUCT_VECTORS:
         rows = store.read(table).where(version_predicate(version)).orderBy(F.xxhash64("product_id")).limit(SAMPLED)
         vectors = [c.name for c in table.feature_columns]
@@ -74,6 +77,15 @@ def require_parity(store: TableStore, table: Table, standing: Release, candidate
     size = candidate.encoders[table.depends_on or ""].dimensions
     _require_vectors(rows, table, [f"mean_{h}d" for h in half_lives_of(table)], size, unit=False)
     _require_recomputed(store, table, version, rows)
+
+
+def _require_tags(store: TableStore, table: Table, version: tuple[str, str]) -> None:
+    """Of every row as many numbers as tags, each from 0 to 1."""
+    numbers = "confidences" if table is USER_TAGS else "shares"
+    wrong = f"size(tags) != size({numbers}) or exists({numbers}, n -> n is null or n < 0 or n > 1) or tags is null"
+    found = store.read(table).where(version_predicate(version)).where(wrong).limit(1).collect()
+    if found:
+        raise PromotionRefusedError(f"{table.name}: a row has tags {found[0]['tags']} with {found[0][numbers]}")
 
 
 def _sample(store: TableStore, table: Table, version: tuple[str, str]) -> pa.Table:

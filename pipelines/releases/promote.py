@@ -43,6 +43,7 @@ from pipelines.run import new_run, table_store
 from pipelines.serving.materialise import materialise, standing_time
 from pipelines.serving.repo import apply, feature_store
 from pipelines.settings import Settings
+from pipelines.tags.definition import Definition, named_definition, write_definition
 
 Announce = Callable[[str], None]
 # What trying again would not change: the promotion is undone at once.
@@ -53,22 +54,24 @@ def promote(
     settings: Settings,
     named: Sequence[str] = (),
     *,
+    tags: str | None = None,
     margin: float = DEFAULT_MARGIN,
     reason: str | None = None,
     gate: Gate = judged_by_comparison,
     announce: Announce = lambda step: None,
 ) -> Release:
-    """Make encoders those of the default release; without names, finish the promotion that was cut off.
+    """Make encoders, or tags, those of the default release; without names, finish the promotion that was cut off.
 
-    `named` as `candidate` takes them. `reason` passes the gate whatever it says, and is recorded.
-    Raises PromotionRefusedError, PromotionPendingError, HomeError, what `candidate` raises, and what a step raises;
-    then nothing of what is served has changed, unless the message says so.
+    `named` as `candidate` takes them, `tags` as `named_definition` does. `reason` passes the gate whatever it says,
+    and is recorded. Raises PromotionRefusedError, PromotionPendingError, HomeError, TagCatalogueError, what `candidate`
+    raises, and what a step raises; then nothing of what is served has changed, unless the message says so.
     """
     open_home(settings, create=False)
     journal = read_journal(settings)
     if journal is None:
-        journal = _begin(settings, named, margin, reason, gate, announce)
-    elif named:
+        definition = named_definition(settings, tags) if tags else None
+        journal = _begin(settings, named, definition, margin, reason, gate, announce)
+    elif named or tags:
         raise PromotionPendingError(
             f"a promotion of {journal.release} was cut off; finish it first (mmfs releases promote), or undo it "
             "(mmfs releases promote --undo)"
@@ -90,16 +93,22 @@ def undo(settings: Settings, announce: Announce = lambda step: None) -> str:
 
 
 def _begin(
-    settings: Settings, named: Sequence[str], margin: float, reason: str | None, gate: Gate, announce: Announce
+    settings: Settings,
+    named: Sequence[str],
+    definition: Definition | None,
+    margin: float,
+    reason: str | None,
+    gate: Gate,
+    announce: Announce,
 ) -> Journal:
     """Everything that can be refused before anything is written."""
     standing, live = default_release(settings), live_releases(settings)
-    if not named:
-        raise PromotionRefusedError("no promotion was cut off: name the encoder that is to become the default")
+    if not named and definition is None:
+        raise PromotionRefusedError("no promotion was cut off: name the encoder or tags that are to be the default's")
     if len(live) >= MAX_LIVE:
         others = ", ".join(release.name for release in live if release.name != standing.name)
         raise PromotionRefusedError(f"{MAX_LIVE} releases are live; retire one first: {others} (mmfs releases retire)")
-    candidate = _candidate(settings, named, standing, live)
+    candidate = _candidate(settings, named, definition, standing, live)
     changed = [part for part, spec in candidate.encoders.items() if spec.key != standing.encoders[part].key]
     judgements = {}
     for part in changed:
@@ -111,13 +120,23 @@ def _begin(
             raise PromotionRefusedError(f"{judgement.sentence} To promote it anyway: --force --reason")
     for part in changed:
         register_encoder(candidate.encoders[part], settings)
+    if definition is not None:
+        # Words are judged by the person who reviewed them: no comparison passes or refuses them.
+        judgements["tags"] = f"tags {definition.id} were named"
+        write_definition(settings, definition)
     write_manifest(settings, candidate)
     journal = Journal(candidate.name, standing.name, reason, judgements)
     write_journal(settings, journal)
     return journal
 
 
-def _candidate(settings: Settings, named: Sequence[str], standing: Release, live: Sequence[Release]) -> Release:
+def _candidate(
+    settings: Settings,
+    named: Sequence[str],
+    definition: Definition | None,
+    standing: Release,
+    live: Sequence[Release],
+) -> Release:
     specs: dict[str, EncoderSpec] = {}
     for name in named:
         spec = named_candidate(name, settings)
@@ -127,10 +146,12 @@ def _candidate(settings: Settings, named: Sequence[str], standing: Release, live
         specs[part] = spec
     clip, review = (specs.get(part, spec) for part, spec in standing.encoders.items())
     release = dataclasses.replace(standing, name=next_release_name(settings), clip=clip, review=review)
+    if definition is not None:
+        release = dataclasses.replace(release, tag_calibrations={"definition": definition.id})
     for other in live:
         if dataclasses.replace(other, name=release.name) == release:
             how = "it is the default" if other == standing else f"mmfs releases rollback --to {other.name}"
-            raise PromotionRefusedError(f"release {other.name} stands on these encoders already: {how}")
+            raise PromotionRefusedError(f"release {other.name} stands on these encoders and tags already: {how}")
     return release
 
 
@@ -163,7 +184,9 @@ def _prepare(store: TableStore, journal: Journal, candidate: Release, announce: 
     announce("encoding what is new")
     encode(store, run, candidate)
     _require_unchanged(candidate, live)
-    histories = [table for table, _ in own_histories(candidate, live) if store.exists(table)]
+    own = (table for table, _ in own_histories(candidate, live))
+    # Tags of a home that had none are made by the next run.
+    histories = [table for table in own if store.exists(table) and standing.has(table)]
     for table in histories:
         # What an earlier attempt wrote may have been overtaken by a run.
         if table.name not in journal.backfilled or not same_pairs(store, table, standing, candidate):

@@ -3,8 +3,9 @@
 A facet value comes from the product's column or attribute; where that is silent, from the words of its title and
 description; where those are silent, from its picture: as the shop's own products look whose words say it
 (`look_alikes`), or where those are too few by a softmax over the cosines of the picture and the captions (`prompts`) of
-the facet's values, as in zero-shot classification (Radford et al., 2021). A topic holds by its words, else by how much
-nearer its captions are to the picture than the captions of what it is not (`contrast`).
+the facet's values, as in zero-shot classification (Radford et al., 2021). A topic holds by its words. One with
+prompts also holds by its picture, with an even chance at least: as those look whose words name it, or where those are
+too few by how much nearer its captions are to the picture than the captions of what it is not (`contrast`).
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ Floats = NDArray[np.float32]
 
 # Shares below say nothing.
 LEAST_SHARE = 0.05
+# A topic that no word names needs at least an even chance.
+LEAST_LIKELY = 0.5
+ABOUT, NOT_NAMED = "about", "not named"
 # The difference of two captions' cosines that makes one e times as likely as the other.
 TEMPERATURE = 0.02
 PRICE_THIRDS = ("low", "middle", "high")
@@ -76,16 +80,19 @@ class Recogniser:
             found.update({f"{name}:{value}": share for value, share in shares})
         named = set(self._topics.named_in(f"{text} {product.category or ''}"))
         for name in self._catalogue.topics:
-            share = 1.0 if name in named else self._by_contrast(name, product.picture)
+            share = 1.0 if name in named else self._looks_like(name, product)
             if share >= LEAST_SHARE:
                 found[name] = share
         return found
 
     def labels(self, product: Product) -> dict[str, str]:
-        """By facet, the one value that the product's attributes or words say; facets with several or none left out."""
+        """What the product's attributes and words say: by facet its one value (several or none: left out), by topic
+        ABOUT or NOT_NAMED."""
         text = f"{product.title} {product.description}"
         said = {name: self._said(name, self._catalogue.facets[name], product, text) for name in self._facets}
-        return {name: values[0][0] for name, values in said.items() if len(values) == 1}
+        named = set(self._topics.named_in(f"{text} {product.category or ''}"))
+        of_topics = {name: ABOUT if name in named else NOT_NAMED for name in self._catalogue.topics}
+        return {name: values[0][0] for name, values in said.items() if len(values) == 1} | of_topics
 
     def of_search(self, query: str) -> dict[str, float]:
         """Shares of what a search text names."""
@@ -138,9 +145,20 @@ class Recogniser:
             return []
         return [(value, float(s)) for value, s in zip(values, shares, strict=True) if s >= LEAST_SHARE]
 
-    def _by_contrast(self, name: str, picture: Floats | None) -> float:
+    def _looks_like(self, name: str, product: Product) -> float:
+        """How likely a product is about a topic that its words do not name; less than an even chance is none."""
+        if product.picture is None or not self._catalogue.topics[name].prompts:
+            return 0.0
+        learned = self._look_alikes.get(name)
+        if learned is not None and ABOUT in learned.values:
+            share = float(learned.shares(product.picture, None)[learned.values.index(ABOUT)])
+        else:
+            share = self._by_contrast(name, product.picture)
+        return share if share >= LEAST_LIKELY else 0.0
+
+    def _by_contrast(self, name: str, picture: Floats) -> float:
         captions = self._captions.get(name)
-        if captions is None or picture is None:
+        if captions is None:
             return 0.0
         cosines = captions.vectors @ picture
         is_contrast = captions.of_value < 0

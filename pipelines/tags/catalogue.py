@@ -77,6 +77,7 @@ class Facet(_Part):
 
 class Condition(_Part):
     """A feature, or its ratio to another (`over`), against bounds. An instant counts as its age in days.
+    `seen.<key>.<figure>` and `rhythm.missed_days` are made of others: see docs/tags.md.
 
     `scale` is the distance from a bound at which the condition is as good as certain; default: a quarter of the bound,
     at least 1e-9. A feature that is null leaves the condition unmet.
@@ -172,7 +173,7 @@ class Catalogue(_Part):
                     f"tag {tag.id}: {feature!r} is none of seen.<facet>:<value>.<figure> or "
                     f"seen.<topic>.<figure>, with a figure of {', '.join(SEEN_FIGURES)}"
                 )
-        elif name not in FEATURES.get(table, {}):
+        elif feature != MISSED_DAYS and name not in FEATURES.get(table, {}):
             there = f"; {table} has {', '.join(FEATURES[table])}" if table in FEATURES else ""
             raise ValueError(f"tag {tag.id}: there is no feature {feature!r}{there}")
 
@@ -201,13 +202,17 @@ class Catalogue(_Part):
         for tag in self.tags:
             for condition in tag.conditions:
                 for feature in condition.features:
-                    of, _, name = feature.partition(".")
-                    if of == table:
-                        yield name
+                    for needed in _MADE_OF.get(feature, (feature,)):
+                        of, _, name = needed.partition(".")
+                        if of == table:
+                            yield name
 
 
 # Of what was seen about a topic or value: see `pipelines.tags.preferences.Seen`.
 SEEN_FIGURES = ("share", "lift", "products", "actions_14d", "actions_before", "purchases", "searches")
+# Days on which somebody of this rhythm would have come since the last act: its age x active days a day.
+MISSED_DAYS = "rhythm.missed_days"
+_MADE_OF = {MISSED_DAYS: ("user_activity.last_event_at", "user_activity.active_days_90d")}
 FEATURES: dict[str, dict[str, str]] = {
     table.name: {c.name: c.type for c in table.feature_columns if c.type in _NUMBERS or c.type == "timestamp"}
     for table in HISTORIES

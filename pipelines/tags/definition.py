@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,7 +61,16 @@ def present_definition(settings: Settings) -> Definition:
 
     Curves of tags that the catalogue no longer has are left out. Raises TagCatalogueError.
     """
-    path = settings.tag_catalogue or PROVIDED
+    return _of_file(settings.tag_catalogue or PROVIDED)
+
+
+def named_definition(settings: Settings, name: str) -> Definition:
+    """By the id under which the home keeps it, or by the path of a catalogue. Raises TagCatalogueError."""
+    kept = read_file(settings, _file(name)) if re.fullmatch(r"\d+-[0-9a-f]{8}", name) else None
+    return Definition.from_json(kept, _file(name)) if kept is not None else _of_file(Path(name))
+
+
+def _of_file(path: Path) -> Definition:
     catalogue = read_catalogue(path)
     known = {tag.id for tag in catalogue.tags}
     curves = {tag: curve for tag, curve in read_curves(curves_path(path)).items() if tag in known}

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipelines.errors import FeatureRequestError, SettingsError
+from pipelines.errors import SettingsError, TagsUnavailableError
 from pipelines.identity.subject_keys import subject_key
 from pipelines.point_in_time.engines import LocalEngine
 from pipelines.point_in_time.history_plan import HistoryView, open_history
@@ -76,17 +76,17 @@ def explain(
 ) -> Explanation:
     """The tags whose id begins with `prefix`: those served now, or those of the history at `as_of` (aware).
 
-    Raises UnknownUserError; FeatureRequestError where the user does not allow the purpose now, or the release has no
+    Raises UnknownUserError; TagsUnavailableError where the user does not allow the purpose now, or the release has no
     tags; SettingsError for a purpose without tags.
     """
     if purpose not in SERVICES:
         raise SettingsError(f"no tags are made for the purpose {purpose!r}; there are {', '.join(SERVICES)}")
     of = live_release(settings, release)
     if not of.has(USER_TAGS):
-        raise FeatureRequestError(f"release {of.name} was made before there were tags; promote one that has them")
+        raise TagsUnavailableError(f"release {of.name} was made before there were tags; promote one that has them")
     served = read_features(settings, user_id, SERVICES[purpose], release=release, kind=kind)
     if purpose not in served.consents:
-        raise FeatureRequestError(f"{kind} '{user_id}' does not allow {purpose}")
+        raise TagsUnavailableError(f"{kind} '{user_id}' does not allow {purpose}")
     if as_of is None:
         at, lists = _served(served)
     else:

@@ -122,7 +122,7 @@ def seen(acts: Acts, items: Items, usual: Floats, when: Ints, half_life_days: fl
     decayed = acts.weight * np.exp2(-acts.age / (half_life_days * DAY))
     moment, item, weight = _summed(acts.moment, acts.item, decayed)
     weight = np.sqrt(weight)
-    total = np.bincount(moment, weights=weight, minlength=moments)
+    total = np.bincount(moment, weights=weight, minlength=moments).astype(np.float64)
     place, key, share = items.expanded(item)
     code = moment[place] * usual.shape[1] + key
     part = weight[place] * share
@@ -184,4 +184,5 @@ def _summed(moment: Ints, item: Ints, weight: Floats) -> tuple[Ints, Ints, Float
     """Weights of equal (moment, item) added up; sorted by both."""
     width = int(item.max(initial=0)) + 1
     codes, inverse = np.unique(moment * width + item, return_inverse=True)
-    return codes // width, codes % width, np.bincount(inverse, weights=weight, minlength=len(codes))
+    sums = np.bincount(inverse, weights=weight, minlength=len(codes)).astype(np.float64)
+    return codes // width, codes % width, sums

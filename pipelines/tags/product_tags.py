@@ -85,7 +85,9 @@ def _look_alikes(catalogue: Catalogue, described: DataFrame) -> dict[str, LookAl
     for facet in sorted({facet for of in labels for facet in of}):
         known = [(p.picture, p.category, of[facet]) for p, of in zip(products, labels, strict=True) if facet in of]
         pictures, categories, values = zip(*known, strict=True)
-        learned = fit_look_alikes(pictures, categories, values)
+        # What a topic looks like is often what its category looks like: there it is not taken out.
+        own = categories if facet in catalogue.facets else (None,) * len(pictures)
+        learned = fit_look_alikes(pictures, own, values)
         if learned is not None:
             found[facet] = learned
     return found

@@ -29,21 +29,22 @@ _LANGUAGES = tuple(_SAID)
 def render_catalogue(definition: Definition) -> RenderableType:
     """A line per tag."""
     table = Table(title=f"tags {definition.id}", title_justify="left")
-    for column in ("tag", "group", "中文", "English", "kind", "purposes", "owner"):
+    table.add_column("tag", no_wrap=True)
+    for column in ("中文", "English", "from", "owner"):
         table.add_column(column)
     table.add_column("calibrated on", justify="right")
     for tag in definition.catalogue.tags:
         curve = definition.curves.get(tag.id)
         on = f"{curve.positives:,} of {curve.judged:,}" if curve else "–"
-        kind = tag.facet or tag.topic or "rule"
-        table.add_row(tag.id, tag.group, tag.name.zh, tag.name.en, kind, ", ".join(tag.purposes), tag.owner, on)
+        source = tag.facet or tag.topic or "rule"
+        table.add_row(tag.id, tag.name.zh, tag.name.en, source, tag.owner, on)
     return table
 
 
 def render_calibration(found: Sequence[Calibrated]) -> RenderableType:
     """How well each tag's confidence fits, each half of the users judged by the other's curve."""
     table = Table(title="calibration, cross-fitted by user", title_justify="left")
-    table.add_column("tag")
+    table.add_column("tag", no_wrap=True)
     for column in ("positives", "judged", "AUC", "calibration error", "precision", "recall"):
         table.add_column(column, justify="right")
     for one in found:

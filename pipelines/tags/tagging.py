@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipelines.tags.acts import ActBook
-from pipelines.tags.catalogue import Catalogue, Tag
+from pipelines.tags.catalogue import MISSED_DAYS, Catalogue, Tag
 from pipelines.tags.confidence import PREFERENCE, RULE, Curves, Floats, logit
 from pipelines.tags.evidence import Evidence
 from pipelines.tags.preferences import DAY, Acts, Ints, Seen, figures, seen
@@ -130,6 +130,9 @@ def _features(moments: pa.Table) -> dict[str, Floats]:
         if "." in name:
             values = moments[name].cast(pa.float64()).to_numpy(zero_copy_only=False)
             found[name] = (at - values) / DAY if name.endswith("_at") else values
+    last, active = (found.get(f"user_activity.{name}") for name in ("last_event_at", "active_days_90d"))
+    if last is not None and active is not None:
+        found[MISSED_DAYS] = last * active / 90
     return found
 
 
