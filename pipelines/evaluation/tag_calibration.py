@@ -64,7 +64,7 @@ class Calibrated:
 
 
 def judgements(store: TableStore, release: Release, truth: Truth, moments: Sequence[datetime]) -> dict[str, Judgements]:
-    """By tag, all that is judged of the truth's users who ever had LEAST_EVENTS acts in 90 days. Moments are aware, UTC.
+    """By tag, all that is judged of the truth's users who once had LEAST_EVENTS acts in 90 days. Moments: aware, UTC.
 
     Raises ReleaseDamagedError.
     """

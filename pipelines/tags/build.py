@@ -71,9 +71,8 @@ def moments(store: TableStore, batch: Batch, release: Release, users: DataFrame)
         monday = F.next_day("from_day", "Mon")
         weeks = F.when(monday <= last, F.sequence(monday, last, F.expr("interval 7 days")))
         at = F.array_union(F.coalesce(weeks, F.array().cast("array<date>")), at)
-    asked = users.where(F.col("from_day") < last).select(
-        "user_id", _each_purpose(), F.explode(at).cast("timestamp").alias("event_timestamp")
-    )
+    days = users.where(F.col("from_day") < last).select("user_id", F.explode(at).alias("day"))
+    asked = days.select("user_id", _each_purpose(), F.col("day").cast("timestamp").alias("event_timestamp"))
     if store.exists(USER_TAGS):
         standing = _of_release(store, release).join(users, "user_id")
         standing = standing.where(F.col("event_timestamp") > F.col("from_day").cast("timestamp"))

@@ -1,7 +1,7 @@
 """Why a tag is given, as JSON: what speaks for it and what against, as of the row's time.
 
 A preference: {"share", "usual", "for": [item…], "against": [item…]}, each item with `id`, `weight` (its part of all
-that was seen), `acts` (how many of each type) and `age_days` (of the newest). A rule: {"for": [fact…], "against":
+that was seen), `acts` (how many of each type) and `last` (the day of the newest, UTC). A rule: {"for": [fact…], "against":
 [fact…]}, each fact with `feature`, `value` (null: unknown) and the bounds it was held against.
 """
 
@@ -26,9 +26,12 @@ _HEAVIEST = 8
 
 
 class Evidence:
-    """Of some moments: `acts` with their types (indices of INTEREST_WEIGHTS), what was seen, and the features."""
+    """Of some moments (microseconds since 1970): `acts` with their types (indices of INTEREST_WEIGHTS), what was seen, and the features."""
 
-    def __init__(self, acts: Acts, types: Ints, whole: Seen, names: pa.Array, features: dict[str, Floats]) -> None:
+    def __init__(
+        self, at: Ints, acts: Acts, types: Ints, whole: Seen, names: pa.Array, features: dict[str, Floats]
+    ) -> None:
+        self._at = at
         self._acts, self._types, self._seen, self._features = acts, types, whole, features
         self._names = names
         self._width = len(names) + 1
@@ -47,8 +50,8 @@ class Evidence:
         items = whole.part_item[start : start + len(weights)].tolist()
         other = [(item, weight) for item, weight in self._heaviest(moment) if item not in mine][:AGAINST]
         return {
-            "share": round(float(whole.share[place]), 3),
-            "usual": round(float(whole.usual[whole.when[moment], whole.key[place]]), 3),
+            "share": round(float(whole.share[place]), 2),
+            "usual": round(float(whole.usual[whole.when[moment], whole.key[place]]), 2),
             "for": [self._item(moment, item, weight / total) for item, weight in zip(items, weights, strict=True)],
             "against": [self._item(moment, item, weight / total) for item, weight in other],
         }
@@ -58,8 +61,15 @@ class Evidence:
         for condition in tag.conditions:
             number = value(condition, lambda name: self._feature(name, moment))
             holds = condition_holds(condition, number)[0] >= 0.5
-            sides["for" if holds else "against"].append(_fact(condition, float(number[0])))
+            sides["for" if holds else "against"].append(self._fact(moment, condition, float(number[0])))
         return dict(sides)
+
+    def _fact(self, moment: int, condition: Condition, number: float) -> dict[str, Any]:
+        known: float | str | None = None if np.isnan(number) else round(number, 2)
+        if known is not None and condition.feature.endswith("_at"):
+            known = self._day(moment, number * DAY)
+        said = {"over": condition.over, "at_least": condition.at_least, "at_most": condition.at_most}
+        return {"feature": condition.feature, "value": known} | {k: v for k, v in said.items() if v is not None}
 
     def _feature(self, name: str, moment: int) -> Floats:
         values = self._features.get(name)
@@ -68,8 +78,12 @@ class Evidence:
     def _item(self, moment: int, item: int, weight: float) -> dict[str, Any]:
         place = int(np.searchsorted(self._summary[0], moment * self._width + item))
         acts = {_TYPES[kind]: int(n) for kind, n in enumerate(self._summary[1][place]) if n}
-        age = float(self._summary[2][place]) / DAY
-        return {"id": self._names[item].as_py(), "weight": round(weight, 3), "acts": acts, "age_days": round(age, 1)}
+        last = self._day(moment, float(self._summary[2][place]))
+        return {"id": self._names[item].as_py(), "weight": round(weight, 2), "acts": acts, "last": last}
+
+    def _day(self, moment: int, age: float) -> str:
+        """The UTC day that is `age` microseconds before a moment."""
+        return str(np.datetime64(int(self._at[moment] - age), "us").astype("datetime64[D]"))
 
     @cached_property
     def _summary(self) -> tuple[Ints, Ints, Ints]:
@@ -94,9 +108,3 @@ class Evidence:
             top = order[edges[moment] : min(edges[moment + 1], edges[moment] + _HEAVIEST)]
             found[moment] = list(zip(items[top].tolist(), weights[top].tolist(), strict=True))
         return found
-
-
-def _fact(condition: Condition, number: float) -> dict[str, Any]:
-    known = None if np.isnan(number) else round(number, 3)
-    said = {"over": condition.over, "at_least": condition.at_least, "at_most": condition.at_most}
-    return {"feature": condition.feature, "value": known} | {k: v for k, v in said.items() if v is not None}

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from pipelines.evaluation.tag_calibration import Calibrated
 
 _SAID = {
-    "zh": {"for": "依据", "against": "反证", "share": "占比 {share:.0%}，全店为 {usual:.0%}", "days": "{days:.0f} 天前",
-           "unknown": "未知", "none": "没有标签", "fitted": "已在 {n} 例上校准", "unfitted": "未校准"},
+    "zh": {"for": "依据", "against": "反证", "share": "占比 {share:.0%}，全店为 {usual:.0%}", "last": "最近 {last}",
+           "unknown": "未知", "days_ago": " 天前", "none": "没有标签", "fitted": "已在 {n} 例上校准", "unfitted": "未校准"},
     "en": {"for": "for", "against": "against", "share": "{share:.0%} of what was seen, {usual:.0%} is usual",
-           "days": "{days:.0f} days ago", "unknown": "unknown", "none": "no tags", "fitted": "calibrated on {n} cases",
+           "last": "last {last}", "unknown": "unknown", "days_ago": " days ago", "none": "no tags", "fitted": "calibrated on {n} cases",
            "unfitted": "not calibrated"},
 }  # fmt: skip
 _LANGUAGES = tuple(_SAID)
@@ -85,10 +85,12 @@ def _reason(reason: Reason, language: str) -> list[RenderableType]:
 def _piece(piece: dict[str, Any], said: dict[str, str]) -> str:
     if "id" in piece:
         acts = ", ".join(f"{count} {kind}" for kind, count in piece["acts"].items())
-        return f"{piece['id']}  {piece['weight']:.0%}  ({acts}; {said['days'].format(days=piece['age_days'])})"
+        return f"{piece['id']}  {piece['weight']:.0%}  ({acts}; {said['last'].format(last=piece['last'])})"
     feature = f"{piece['feature']} / {piece['over']}" if "over" in piece else piece["feature"]
-    value = said["unknown"] if piece["value"] is None else f"{piece['value']:g}"
-    bounds = [f"{sign} {piece[bound]:g}" for bound, sign in (("at_least", "≥"), ("at_most", "≤")) if bound in piece]
+    value = said["unknown"] if piece["value"] is None else str(piece["value"])
+    unit = said["days_ago"] if isinstance(piece["value"], str) else ""
+    signs = (("at_least", "≥"), ("at_most", "≤"))
+    bounds = [f"{sign} {piece[bound]:g}{unit}" for bound, sign in signs if bound in piece]
     return f"{feature} = {value} ({', '.join(bounds)})"
 
 

@@ -68,7 +68,7 @@ class Tagger:
             features = _features(some)
             whole = self._seen(some, pairs, book)
             judged = self._judged(some, pairs, book, whole, features)
-            evidence = Evidence(pairs, book.event_type[act], whole, book.names, features)
+            evidence = Evidence(some["at"].to_numpy(), pairs, book.event_type[act], whole, book.names, features)
             yield _with_tags(some, judged, evidence)
 
     def judged(self, moments: pa.Table, acts: pa.Table) -> Iterator[tuple[pa.Table, list[Judged]]]:

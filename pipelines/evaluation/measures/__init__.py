@@ -10,12 +10,14 @@ from pipelines.evaluation.measures.dirty_rows import DIRTY_ROWS
 from pipelines.evaluation.measures.interests import TEXT_INTERESTS, VISUAL_INTERESTS
 from pipelines.evaluation.measures.review_aspects import REVIEW_ASPECTS
 from pipelines.evaluation.measures.review_sentiment import REVIEW_SENTIMENT
+from pipelines.evaluation.measures.tags import TAGS
 from pipelines.evaluation.measures.taste_changes import TASTE_CHANGES
 
 MEASURES: tuple[Measure, ...] = (
     VISUAL_INTERESTS,
     TEXT_INTERESTS,
     TASTE_CHANGES,
+    TAGS,
     DIRTY_ROWS,
     DIRTY_FILES,
     DEVICE_PAIRS,
