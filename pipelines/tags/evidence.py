@@ -1,8 +1,9 @@
 """Why a tag is given, as JSON: what speaks for it and what against, as of the row's time.
 
 A preference: {"share", "usual", "for": [item…], "against": [item…]}, each item with `id`, `weight` (its part of all
-that was seen), `acts` (how many of each type) and `last` (the day of the newest, UTC). A rule: {"for": [fact…], "against":
-[fact…]}, each fact with `feature`, `value` (null: unknown) and the bounds it was held against.
+that was seen), `acts` (how many of each type) and `last` (the day of the newest, UTC). A rule: {"for": [fact…],
+"against": [fact…]}, each fact with `feature`, `value` (null: unknown; of an instant its day) and the bounds it was
+held against.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ _HEAVIEST = 8
 
 
 class Evidence:
-    """Of some moments (microseconds since 1970): `acts` with their types (indices of INTEREST_WEIGHTS), what was seen, and the features."""
+    """Of some moments (microseconds since 1970): `acts` with their types (indices of INTEREST_WEIGHTS), what was seen,
+    and the features.
+    """
 
     def __init__(
         self, at: Ints, acts: Acts, types: Ints, whole: Seen, names: pa.Array, features: dict[str, Floats]

@@ -17,11 +17,15 @@ if TYPE_CHECKING:
     from pipelines.evaluation.tag_calibration import Calibrated
 
 _SAID = {
-    "zh": {"for": "依据", "against": "反证", "share": "占比 {share:.0%}，全店为 {usual:.0%}", "last": "最近 {last}",
-           "unknown": "未知", "days_ago": " 天前", "none": "没有标签", "fitted": "已在 {n} 例上校准", "unfitted": "未校准"},
-    "en": {"for": "for", "against": "against", "share": "{share:.0%} of what was seen, {usual:.0%} is usual",
-           "last": "last {last}", "unknown": "unknown", "days_ago": " days ago", "none": "no tags", "fitted": "calibrated on {n} cases",
-           "unfitted": "not calibrated"},
+    "zh": {
+        "for": "依据", "against": "反证", "share": "占比 {share:.0%}，全店为 {usual:.0%}", "last": "最近 {last}",
+        "unknown": "未知", "days_ago": " 天前", "none": "没有标签", "fitted": "已在 {n} 例上校准", "unfitted": "未校准",
+    },
+    "en": {
+        "for": "for", "against": "against", "share": "{share:.0%} of what was seen, {usual:.0%} is usual",
+        "last": "last {last}", "unknown": "unknown", "days_ago": " days ago", "none": "no tags",
+        "fitted": "calibrated on {n} cases", "unfitted": "not calibrated",
+    },
 }  # fmt: skip
 _LANGUAGES = tuple(_SAID)
 
