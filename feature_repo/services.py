@@ -62,15 +62,15 @@ USES = (
     ),
     Use(
         "risk",
-        "Who may leave or be dissatisfied: activity, value and how a user rates and writes.",
+        "Who may leave or be dissatisfied: activity, value, how a user rates and writes, and what the texts say.",
         "personalisation",
-        (tables.USER_ACTIVITY, tables.USER_VALUE, tables.USER_REVIEW_PROFILE),
+        (tables.USER_ACTIVITY, tables.USER_VALUE, tables.USER_REVIEW_PROFILE, tables.USER_OPINIONS),
     ),
     Use(
         "product_ranking",
-        "How a product does and what it looks like.",
+        "How a product does, what is said of it and what it looks like.",
         None,
-        (tables.PRODUCT_ACTIVITY, tables.PRODUCT_VECTORS),
+        (tables.PRODUCT_ACTIVITY, tables.PRODUCT_OPINIONS, tables.PRODUCT_VECTORS),
     ),
 )
 
@@ -81,11 +81,13 @@ def feature_service(
     """A use's features, wholly of one release."""
     # The list's type is FeatureService's own; lists are invariant.
     chosen: list[FeatureView | OnDemandFeatureView | LabelView | str] = [
-        views[view_name(table, use.purpose if table.purposes else None, release)] for table in use.histories
+        views[view_name(table, use.purpose if table.purposes else None, release)]
+        for table in use.histories
+        if release.serves(table)
     ]
     tags = {"use": use.name, "release": release.name, "purpose": use.purpose or "none"}
     tags["release_parts"] = release.parts_checksum
-    for part in sorted({table.depends_on for table in use.histories if table.depends_on}):
+    for part in sorted({table.depends_on for table in use.histories if table.depends_on and release.serves(table)}):
         tags[f"{part}_encoder"], tags[f"{part}_version"] = release.encoder_for(part)
         tags[f"{part}_models"] = models_behind(release, part, models)
     return FeatureService(name=name, features=chosen, description=use.description, owner=OWNER, tags=tags)

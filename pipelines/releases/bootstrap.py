@@ -38,7 +38,10 @@ def planned_release(settings: Settings) -> Release:
         release = default_release(settings)
         _require_same_encoders(settings, release)
         return release
-    return Release(FIRST_RELEASE, clip=_resolve(settings, "clip"), review=_resolve(settings, "review"))
+    from encoders.heads.spec import heads_for
+
+    review = _resolve(settings, "review")
+    return Release(FIRST_RELEASE, clip=_resolve(settings, "clip"), review=review, heads=heads_for(review))
 
 
 def _resolve(settings: Settings, part: str) -> EncoderSpec:
