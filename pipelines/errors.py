@@ -38,6 +38,7 @@ PipelineError
 │   ├── VersionGoneError     retention took a version that is needed
 │   └── UnsupportedTableError  its protocol needs a reader that knows more
 ├── ConsumerError            a consumer of features has too little to learn from
+├── NoOpinionsError          no such product or category, or nothing judges what is said of it
 ├── TruthError               the truth of a sample shop is missing or damaged
 └── ReplayRefusedError       a training set cannot be rebuilt as it was
 """
@@ -204,6 +205,10 @@ class UnsupportedTableError(TableError):
 
 class ConsumerError(PipelineError):
     """A consumer of features has too little to learn from."""
+
+
+class NoOpinionsError(PipelineError):
+    """There is no such product or category, or the default release has no heads that judge texts."""
 
 
 class TruthError(PipelineError):

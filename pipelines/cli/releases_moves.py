@@ -19,7 +19,7 @@ Where = Annotated[str | None, typer.Option("--on", "--home", help="Home to promo
 def promote(
     encoders: Annotated[
         list[str] | None,
-        typer.Argument(help="Encoders as in `mmfs encoders compare`: one of pictures, one of texts, or both."),
+        typer.Argument(help="Encoders as in `mmfs encoders compare` (pictures, texts, or both); heads:FILE are heads."),
     ] = None,
     on: Where = None,
     margin: Annotated[float, typer.Option(min=0, help="What a task may lose without mattering.")] = DEFAULT_MARGIN,
@@ -33,6 +33,7 @@ def promote(
 
     [dim]mmfs releases promote open-clip:/models/tuned --on state[/dim]
     [dim]mmfs releases promote models:/compact-clip@challenger --force --reason "the old licence ends"[/dim]
+    [dim]mmfs releases promote heads:/models/opinions.safetensors --force --reason "taught on our reviews"[/dim]
     [dim]mmfs releases promote[/dim]
     """
     if force != bool(reason):

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.features.kernel import run_starts
-from pipelines.features.opinion_rows import Asked, Counted
+from pipelines.features.opinion_rows import SUMS, Asked, Counted
 from pipelines.features.whole_groups import whole_groups
 
 # Rows wanted x days' sums that are looked at together: bounds a task's memory to some 100 MB.
@@ -85,7 +85,7 @@ def _counted(rows: pa.Table, purpose: str) -> Counted:
     return Counted(
         *(_ints(rows, name) for name in ("day", "held_from", "held_until", "known")),
         np.array(allowed, dtype=bool),
-        sums.reshape(rows.num_rows, -1),
+        sums.reshape(rows.num_rows, len(SUMS)),
         _ints(rows, "last_negative"),
         rows["quotes"].combine_chunks(),
     )

@@ -29,10 +29,12 @@ from pipelines.features.subjects import subjects_of
 from pipelines.features.summing import row_schema, summed, with_places
 from pipelines.features.vectors import VectorMatrix, vectors_of
 from pipelines.features.whole_groups import whole_groups
+from pipelines.governance.runs import Run
 from pipelines.identity.tombstones import without_erased
 from pipelines.point_in_time.history_files import FileColumn
 from pipelines.releases.backfill_rows import backfilled_interests
 from pipelines.releases.manifest import Release
+from pipelines.releases.opinion_backfill import backfilled_opinions, first_opinions
 from pipelines.tables.aggregates import EMBEDDINGS, USER_TILES
 from pipelines.tables.definitions import HALF_LIVES_DAYS
 from pipelines.tables.features import PRODUCT_VECTORS, USER_FUSED
@@ -48,16 +50,24 @@ _PAIR = ("event_timestamp", "created_at")
 _KEY = ("user_id", "purpose", "day")
 
 
-def backfill(store: TableStore, table: Table, standing: Release, candidate: Release) -> None:
+def backfill(store: TableStore, run: Run, table: Table, standing: Release, candidate: Release) -> None:
     """Write the candidate's version of a history, replacing what an earlier attempt wrote.
+
+    Where the standing release has none, for want of heads, it is made up to the run's time.
 
     Raises PromotionRefusedError where the candidate has no vector for it; VectorsTooLargeError.
     """
     part = table.depends_on or ""
-    old, new = standing.encoder_for(part), candidate.encoder_for(part)
+    new = candidate.encoder_for(part)
+    if not standing.serves(table):
+        replace_version(store, first_opinions(store, table, candidate, run), table, new)
+        return
+    old = standing.encoder_for(part)
     pairs = pairs_of(store, table, old)
     if table is PRODUCT_VECTORS:
         rows = _product_vectors(store, pairs, new)
+    elif part == "opinions":
+        rows = backfilled_opinions(store, table, pairs, candidate)
     elif table is USER_FUSED:
         rows = _fused(store, pairs, candidate)
     else:

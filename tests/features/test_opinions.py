@@ -10,10 +10,14 @@ import pytest
 from pyspark.sql import SparkSession
 
 from encoders.heads.spec import HeadsSpec
+from pipelines.errors import PromotionRefusedError
 from pipelines.features.changes import dirty_subject_days, dirty_users
 from pipelines.features.opinions import build_opinions
 from pipelines.governance.progress import Batch, finish, start
+from pipelines.governance.runs import Run
+from pipelines.releases.backfill import backfill
 from pipelines.releases.manifest import Release
+from pipelines.releases.parity import require_parity
 from pipelines.tables.aggregates import TEXT_JUDGEMENTS
 from pipelines.tables.features import PRODUCT_OPINIONS, USER_OPINIONS
 from pipelines.tables.schema import Table
@@ -163,7 +167,49 @@ def test_a_product_is_praised_and_blamed_with_quotes_and_trend(store: ShopStore)
     assert (over["texts_judged_365d"], over["quality_blamed_quotes"], over["sentiment_mean_365d"]) == (0, [], None)
 
 
-def test_again_changes_nothing_and_a_late_judgement_counts(store: ShopStore) -> None:
+def test_new_heads_get_the_rows_of_those_that_stand(store: ShopStore) -> None:
+    tuned = dataclasses.replace(release(), name="r2", heads=dataclasses.replace(HEADS, version="2"))
+    rows = [row | {"encoder_version": "2"} for row in judged(*JUDGED)]
+    store.append_once(table_frame(store.spark, TEXT_JUDGEMENTS, rows), TEXT_JUDGEMENTS, "tuned")
+    run = Run(store.settings, at(RUNS[-1]), "promotion")
+    for table in (USER_OPINIONS, PRODUCT_OPINIONS):
+        backfill(store, run, table, release(), tuned)
+        require_parity(store, table, release(), tuned)
+        standing, made = (_values(store, table, version) for version in ("1", "2"))
+        assert made.keys() == standing.keys()
+        # What Bob refused is not used again, not even where that was not known yet.
+        same = [key for key in standing if key[0] == "ann" or key[3] >= at(60.5)]
+        assert {key: made[key] for key in same} == {key: standing[key] for key in same}
+    # A home without heads until now: every row is as true as it was, and known when its newest text was.
+    first = dataclasses.replace(tuned, heads=dataclasses.replace(HEADS, version="3"))
+    store.append_once(
+        table_frame(store.spark, TEXT_JUDGEMENTS, [row | {"encoder_version": "3"} for row in rows]),
+        TEXT_JUDGEMENTS,
+        "3",
+    )
+    backfill(store, run, USER_OPINIONS, tiny_release("r1"), first)
+    require_parity(store, USER_OPINIONS, tiny_release("r1"), first)
+    newest = {key[:3]: row for key, row in sorted(_values(store, USER_OPINIONS, "1").items())}
+    made = _values(store, USER_OPINIONS, "3")
+    assert {key[:3]: row for key, row in made.items()} == {key: newest[key] for key in {k[:3] for k in made}}
+    assert min(created for _, _, event, created in made if event == at(20)) == at(60.5)
+    wrong = table_frame(store.spark, TEXT_JUDGEMENTS, [rows[0] | {"encoder_version": "2", "content_hash": "awful"}])
+    store.append_once(wrong, TEXT_JUDGEMENTS, "wrong")
+    with pytest.raises(PromotionRefusedError, match="is not what its texts say: texts_judged"):
+        require_parity(store, USER_OPINIONS, release(), tuned)
+
+
+def _values(store: ShopStore, table: Table, version: str) -> dict[tuple[Any, ...], Row]:
+    """Features by key, purpose and both times."""
+    rows = store.read(table).where(f"encoder_version = '{version}'").toArrow().to_pylist()
+    names = [column.name for column in table.feature_columns]
+    return {
+        (row[table.join_key], row.get("purpose"), row["event_timestamp"], row["created_at"]): {n: row[n] for n in names}
+        for row in rows
+    }
+
+
+def test_again_changes_nothing(store: ShopStore) -> None:
     rows = {table: store.read(table).count() for table in (USER_OPINIONS, PRODUCT_OPINIONS)}
     moment = at(461)
     again = Batch("features", (), moment, at(RUNS[-1]), False, "b3")
