@@ -68,15 +68,15 @@ USES = (
     ),
     Use(
         "risk",
-        "Who may leave or be dissatisfied: activity, value and how a user rates and writes.",
+        "Who may leave or be dissatisfied: activity, value, how a user rates and writes, and what the texts say.",
         "personalisation",
-        (tables.USER_ACTIVITY, tables.USER_VALUE, tables.USER_REVIEW_PROFILE),
+        (tables.USER_ACTIVITY, tables.USER_VALUE, tables.USER_REVIEW_PROFILE, tables.USER_OPINIONS),
     ),
     Use(
         "product_ranking",
-        "How a product does and what it looks like.",
+        "How a product does, what is said of it and what it looks like.",
         None,
-        (tables.PRODUCT_ACTIVITY, tables.PRODUCT_VECTORS),
+        (tables.PRODUCT_ACTIVITY, tables.PRODUCT_OPINIONS, tables.PRODUCT_VECTORS),
     ),
 )
 
@@ -89,11 +89,11 @@ def feature_service(
     chosen: list[FeatureView | OnDemandFeatureView | LabelView | str] = [
         views[view_name(table, use.purpose if table.purposes else None, release)]
         for table in use.histories
-        if release.has(table)
+        if release.serves(table)
     ]
     tags = {"use": use.name, "release": release.name, "purpose": use.purpose or "none"}
     tags["release_parts"] = release.parts_checksum
-    parts = {table.depends_on for table in use.histories if table.depends_on and release.has(table)}
+    parts = {table.depends_on for table in use.histories if table.depends_on and release.serves(table)}
     for part in sorted(parts):
         tags[f"{part}_encoder"], tags[f"{part}_version"] = release.encoder_for(part)
         tags[f"{part}_models"] = models_behind(release, part, models)

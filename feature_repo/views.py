@@ -57,7 +57,7 @@ def feature_views(releases: Sequence[Release], home: str, models: Mapping[str, s
     sharing: dict[str, tuple[Table, str | None, list[Release]]] = {}
     for table in (*HISTORIES, USER_CONSENT):
         for purpose in table.purposes or (None,):
-            for release in (release for release in releases if release.has(table)):
+            for release in (release for release in releases if release.serves(table)):
                 name = view_name(table, purpose, release)
                 sharing.setdefault(name, (table, purpose, []))[2].append(release)
     return {

@@ -40,6 +40,7 @@ PipelineError
 ├── ConsumerError            a consumer of features has too little to learn from
 ├── TagCatalogueError        the tag catalogue cannot be read, or does not hold together
 ├── TagsUnavailableError     no tags may be read: not allowed, or made before there were any
+├── NoOpinionsError          no such product or category, or nothing judges what is said of it
 ├── TruthError               the truth of a sample shop is missing or damaged
 └── ReplayRefusedError       a training set cannot be rebuilt as it was
 """
@@ -214,6 +215,10 @@ class TagCatalogueError(PipelineError):
 
 class TagsUnavailableError(PipelineError):
     """Tags that are not there to be read: the user does not allow it, or the release has none."""
+
+
+class NoOpinionsError(PipelineError):
+    """There is no such product or category, or the default release has no heads that judge texts."""
 
 
 class TruthError(PipelineError):

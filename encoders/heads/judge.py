@@ -1,34 +1,25 @@
-"""A review's text and vector -> how pleased it is, and what it praises and blames.
+"""A text and its vector -> how pleased it is, and what it praises and blames.
 
-Three linear heads on a text encoder's vectors: pleasure of a whole review, pleasure of a clause, aspects of a clause.
-The heads of each encoder are small enough to be committed: `<encoder>.safetensors` beside this file.
+Three linear heads on a text encoder's vectors: pleasure of a whole text, pleasure of a clause, aspects of a clause.
+The heads of each bundled encoder are small enough to be committed: `<encoder>.safetensors` beside this file.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
 from safetensors import safe_open
 
 from encoders.errors import EncoderChecksumError
-from encoders.heads.clauses import clauses
+from encoders.heads.clauses import Clause, clauses
+from encoders.heads.judgement import Judgement, Opinion, label_of, opinions_in
+from encoders.heads.language import written_in
 from encoders.heads.prototypes import ASPECTS, named
+from encoders.heads.spec import HeadsSpec, resolve_heads
 from encoders.load import Encoder
-from encoders.spec import EncoderSpec
 
-HERE = Path(__file__).resolve().parent
-HEADS = {"sentiment": "1", "aspects": "1"}
-"""Name and version of the heads that come with the project."""
-
-# A clause is clearly pleased above, clearly displeased below; between them it says neither.
-CLEAR = 0.7
-# Of clear clauses the rarer side's share from which on a review is mixed.
-MIXED_SHARE = 0.25
-# Nearer to zero than this a review without a clear clause is neutral.
-NEUTRAL = 0.2
 # What a clause must reach by its vector alone to be about an aspect that it does not name.
 UNNAMED = 0.9
 
@@ -36,20 +27,6 @@ _CHINESE_NOT = re.compile(r"没有?(?!想到)|不(?!错|但|过|仅|管|愧|断|
 _ENGLISH_NOT = re.compile(
     r"\b(?:not|no|never|nothing|hardly|barely|without|neither|nor|cannot)\b|n['’]?t\b", re.IGNORECASE
 )
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """What a review says.
-
-    `sentiment` is positive, negative, mixed or neutral; `score` runs from -1 (displeased) to 1 (pleased) and is
-    twice the probability of being pleased, less one. Aspects are of `ASPECTS`, in that order.
-    """
-
-    sentiment: str
-    score: float
-    praised: tuple[str, ...]
-    blamed: tuple[str, ...]
 
 
 def negated(clause: str) -> bool:
@@ -64,22 +41,28 @@ def clause_inputs(vectors: np.ndarray, turned: np.ndarray) -> np.ndarray:
     return np.concatenate([vectors, vectors * gate, gate], axis=1)
 
 
+def parts_of(text: str) -> list[Clause]:
+    """The clauses of a normalised text that are judged: the whole of it where it is one clause, or has none."""
+    found = clauses(text)
+    return found if len(found) > 1 else [found[0] if found else Clause(text, 0, len(text))]
+
+
 class Heads:
     """The heads on one encoder's vectors."""
 
-    def __init__(self, spec: EncoderSpec, weights: Path | None = None) -> None:
-        """Raises EncoderChecksumError where the heads were trained on vectors of other weights than the spec's."""
-        path = weights or _weights(spec)
-        with safe_open(path, framework="numpy") as file:
-            trained_on = (file.metadata() or {}).get("encoder_checksum")
-            if trained_on != spec.checksum:
-                raise EncoderChecksumError(
-                    f"{path.name} was trained on {trained_on}, {spec.key} is {spec.checksum}: train the heads anew"
-                )
+    def __init__(self, spec: HeadsSpec) -> None:
+        """Raises EncoderFilesMissingError, and EncoderChecksumError where the file is not what the spec says."""
+        found = resolve_heads(spec.uri)
+        if found.checksum != spec.checksum:
+            raise EncoderChecksumError(
+                f"heads {spec.key}: {spec.path.name} has the checksum {found.checksum}, expected {spec.checksum}: "
+                "restore the file"
+            )
+        with safe_open(spec.path, framework="numpy") as file:
             self._tensors = {name: file.get_tensor(name).astype(np.float32) for name in file.keys()}  # noqa: SIM118
 
     def review_pleasure(self, vectors: np.ndarray) -> np.ndarray:
-        """(n, d) unit vectors of whole reviews -> (n,) probability of being pleased."""
+        """(n, d) unit vectors of whole texts -> (n,) probability of being pleased."""
         return _probability(vectors, self._tensors, "review")[:, 0]
 
     def clause_pleasure(self, vectors: np.ndarray, turned: np.ndarray) -> np.ndarray:
@@ -90,65 +73,41 @@ class Heads:
         """(n, d) unit vectors of clauses -> (n, aspects) probability of being about each."""
         return _probability(vectors, self._tensors, "aspects")
 
-    def judge(self, texts: list[str], vectors: np.ndarray, encoder: Encoder) -> list[Judgement]:
+    def judge(self, texts: Sequence[str], vectors: np.ndarray, encoder: Encoder) -> list[Judgement]:
         """Judge normalised texts with their (n, d) vectors. A text of one clause needs no further encoding."""
-        if not texts:
-            return []
-        parts = [clauses(text) or [text] for text in texts]
-        flat = [clause for clause_list in parts for clause in clause_list]
-        several = sorted({clause for clause_list in parts if len(clause_list) > 1 for clause in clause_list})
+        parts = [parts_of(text) for text in texts]
+        several = sorted({clause.text for some in parts if len(some) > 1 for clause in some})
         made = dict(zip(several, encoder.encode_texts(several), strict=True)) if several else {}
-        whole = [
-            vectors[row] if len(clause_list) == 1 else made[clause]
-            for row, clause_list in enumerate(parts)
-            for clause in clause_list
+        of_clauses = [
+            vectors[row] if len(some) == 1 else made[clause.text] for row, some in enumerate(parts) for clause in some
         ]
-        found = np.stack(whole)
-        pleased = self.clause_pleasure(found, np.array([negated(clause) for clause in flat]))
-        about = self.aspects(found)
+        return self.judge_parts(texts, parts, vectors, np.stack(of_clauses)) if texts else []
+
+    def judge_parts(
+        self, texts: Sequence[str], parts: Sequence[Sequence[Clause]], vectors: np.ndarray, of_clauses: np.ndarray
+    ) -> list[Judgement]:
+        """Judge texts by their `parts_of`: (n, d) vectors of the texts and those of all their clauses in order."""
+        flat = [clause for some in parts for clause in some]
+        pleased = self.clause_pleasure(of_clauses, np.array([negated(clause.text) for clause in flat]))
+        about = self.aspects(of_clauses)
         scores = 2 * self.review_pleasure(vectors) - 1
-        ends = np.cumsum([len(clause_list) for clause_list in parts])
-        return [
-            _judgement(
-                float(score), clause_list, pleased[end - len(clause_list) : end], about[end - len(clause_list) : end]
-            )
-            for score, clause_list, end in zip(scores, parts, ends, strict=True)
-        ]
+        found, end = [], 0
+        for text, score, some in zip(texts, scores, parts, strict=True):
+            start, end = end, end + len(some)
+            opinions: list[Opinion] = []
+            for clause, pleasure, probabilities in zip(some, pleased[start:end], about[start:end], strict=True):
+                opinions += opinions_in(clause, float(pleasure), _topics(clause.text, probabilities))
+            sure = (1 + abs(float(score))) / 2
+            label = label_of(float(score), pleased[start:end])
+            found.append(Judgement(label, float(score), sure, written_in(text), tuple(opinions)))
+        return found
 
 
-def heads_for(spec: EncoderSpec) -> dict[str, str] | None:
-    """Name and version of the heads on an encoder; None where none come with it."""
-    return dict(HEADS) if spec.uri.startswith("bundled:") and _weights(spec).exists() else None
-
-
-def _weights(spec: EncoderSpec) -> Path:
-    return HERE / f"{spec.uri.partition(':')[2]}.safetensors"
+def _topics(clause: str, probabilities: np.ndarray) -> frozenset[str]:
+    """The aspects that a clause names; where it names none, those that its vector gives."""
+    return named(clause) or frozenset(ASPECTS[i] for i in np.flatnonzero(probabilities >= UNNAMED))
 
 
 def _probability(inputs: np.ndarray, tensors: dict[str, np.ndarray], head: str) -> np.ndarray:
     logits = inputs @ tensors[f"{head}.weight"].T + tensors[f"{head}.bias"]
     return 1 / (1 + np.exp(-np.clip(logits, -30, 30)))
-
-
-def _judgement(score: float, parts: list[str], pleased: np.ndarray, about: np.ndarray) -> Judgement:
-    good, bad = pleased >= CLEAR, pleased <= 1 - CLEAR
-    praised: set[str] = set()
-    blamed: set[str] = set()
-    for clause, is_good, is_bad, probabilities in zip(parts, good, bad, about, strict=True):
-        topics = named(clause) or {ASPECTS[i] for i in np.flatnonzero(probabilities >= UNNAMED)}
-        if is_good:
-            praised |= topics
-        elif is_bad:
-            blamed |= topics
-    rarer = min(good.sum(), bad.sum()) / max(1, good.sum() + bad.sum())
-    if rarer >= MIXED_SHARE:
-        sentiment = "mixed"
-    elif abs(score) < NEUTRAL and not (good.any() or bad.any()):
-        sentiment = "neutral"
-    else:
-        sentiment = "positive" if score > 0 else "negative"
-    return Judgement(sentiment, score, _in_order(praised), _in_order(blamed))
-
-
-def _in_order(aspects: set[str]) -> tuple[str, ...]:
-    return tuple(aspect for aspect in ASPECTS if aspect in aspects)

@@ -37,11 +37,11 @@ def corpus(sources: Path, reviews: Path, clause_count: int) -> Corpus:
     """Clauses that are also whole texts, or that a held-out review shares, are left out."""
     whole = _by_hash(chinese_reviews(reviews, sources) + english_sentences(sources))
     taken = {row.text for row in whole}
-    taken |= {clause for row in whole if row.held_out and row.language == "zh" for clause in clauses(row.text)}
+    taken |= {clause.text for row in whole if row.held_out and row.language == "zh" for clause in clauses(row.text)}
     found = {}
     for row in whole:
         if row.language == "zh" and not row.held_out:
-            for clause in clauses(row.text):
+            for clause in (part.text for part in clauses(row.text)):
                 if 3 <= len(clause) <= 60 and clause not in taken:
                     found[clause] = replace(row, text=clause, source="clause")
     return Corpus(whole, _by_hash(list(found.values()))[:clause_count])

@@ -20,9 +20,10 @@ from encoders.bundled import default_cache_dir
 from encoders.heads.clauses import clauses
 from encoders.heads.corpora import Labelled
 from encoders.heads.fit import logistic
-from encoders.heads.judge import HERE, Heads, clause_inputs, negated
+from encoders.heads.judge import Heads, clause_inputs, negated
 from encoders.heads.kept_vectors import KeptVectors
 from encoders.heads.prototypes import ASPECTS, cues, named, phrases
+from encoders.heads.spec import HERE, resolve_heads
 from encoders.heads.texts import Corpus, corpus
 from encoders.load import Encoder, load
 from encoders.spec import resolve
@@ -60,7 +61,7 @@ def main() -> None:
     tensors, figures = train(texts, kept, arguments.share)
     metadata = {"encoder": spec.key, "encoder_checksum": spec.checksum}
     save_file({key: value.astype(np.float32) for key, value in tensors.items()}, HERE / f"{name}.safetensors", metadata)
-    figures["judgements"] = judged(Heads(spec), texts, kept, arguments.share)
+    figures["judgements"] = judged(Heads(resolve_heads(spec.uri)), texts, kept, arguments.share)
     known = json.loads((HERE / "metrics.json").read_text(encoding="utf-8")) if (HERE / "metrics.json").exists() else {}
     (HERE / "metrics.json").write_text(json.dumps({**known, name: figures}, indent=2) + "\n", encoding="utf-8")
 

@@ -115,6 +115,8 @@ def take_in(
     found = import_release(settings, file, encoders)
     for part, encoder in found.encoders.items():
         console.print(f"{part}: {encoder.name}/{encoder.version}, {encoder.uri}", soft_wrap=True, highlight=False)
+    if found.heads:
+        console.print(f"heads: {found.heads.key}", soft_wrap=True, highlight=False)
     if found.new or found.tags:
         parts = [*found.new, *(["--tags", found.tags] if found.tags else []), "--home", settings.home]
         command = f"mmfs releases promote {' '.join(parts)}"

@@ -19,7 +19,7 @@ Where = Annotated[str | None, typer.Option("--on", "--home", help="Home to promo
 def promote(
     encoders: Annotated[
         list[str] | None,
-        typer.Argument(help="Encoders as in `mmfs encoders compare`: one of pictures, one of texts, or both."),
+        typer.Argument(help="Encoders as in `mmfs encoders compare` (pictures, texts, or both); heads:FILE are heads."),
     ] = None,
     tags: Annotated[
         str | None, typer.Option("--tags", help="Tags too: a catalogue (YAML), or the id of one that the home keeps.")
@@ -37,6 +37,7 @@ def promote(
     [dim]mmfs releases promote open-clip:/models/tuned --on state[/dim]
     [dim]mmfs releases promote --tags our-tags.yaml --on state[/dim]
     [dim]mmfs releases promote models:/compact-clip@challenger --force --reason "the old licence ends"[/dim]
+    [dim]mmfs releases promote heads:/models/opinions.safetensors --force --reason "taught on our reviews"[/dim]
     [dim]mmfs releases promote[/dim]
     """
     if force != bool(reason):

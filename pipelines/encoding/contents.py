@@ -8,23 +8,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import reduce
 
+import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.types import ArrayType, StringType
 
+from encoders.heads.judge import parts_of
 from pipelines.delta import TableStore
 from pipelines.sources.texts import content_hash, review_content
 from pipelines.tables.sources import EVENTS, MEDIA, MESSAGES, PRODUCT_CONTENTS, REVIEWS
 
 MEMBER_MODALITY = {"product_image": "image", "product_video": "video"}
 """What the members of a product's pooled content are."""
-MODALITIES = {"clip": ("image", "video", "product_text", "query"), "review": ("review",)}
+MODALITIES = {"clip": ("image", "video", "product_text", "query"), "review": ("review", "clause")}
 """What each encoder of a release encodes; the pooled modalities follow from the members."""
 # The same bytes may lie at many places; a worker tries these in order.
 _PATHS_TRIED = 5
 
 
-def contents_for(store: TableStore, part: str, drop_ids: Sequence[str] | None) -> DataFrame:
-    """All contents of a release's part that the rows of some drops name; None: of all drops."""
+def contents_for(
+    store: TableStore, part: str, drop_ids: Sequence[str] | None, *, with_clauses: bool = False
+) -> DataFrame:
+    """All contents of a release's part that the rows of some drops name; None: of all drops.
+
+    `with_clauses`: also the clauses of reviews and messages, for heads to judge.
+    """
 
     def read(table: object) -> DataFrame:
         rows = store.read(table)  # type: ignore[arg-type]
@@ -38,7 +46,8 @@ def contents_for(store: TableStore, part: str, drop_ids: Sequence[str] | None) -
             queries(read(EVENTS)),
         ]
     else:
-        found = [reviews(read(REVIEWS)), messages(read(MESSAGES))]
+        texts = once_each(reviews(read(REVIEWS)).unionByName(messages(read(MESSAGES))))
+        found = [texts, clauses(texts)] if with_clauses else [texts]
     return once_each(reduce(DataFrame.unionByName, found))
 
 
@@ -84,6 +93,19 @@ def messages(rows: DataFrame) -> DataFrame:
     return rows.where(F.col("content_hash").isNotNull()).select(
         *_text_columns(F.col("content_hash"), "review", F.col("text"))
     )
+
+
+def clauses(texts: DataFrame) -> DataFrame:
+    """The clauses of texts that have several; a text of one clause is judged by its own vector."""
+    cut = texts.select(F.explode(_clauses_of_several("text")).alias("text"))
+    return cut.select(*_text_columns(content_hash(F.col("text")), "clause", F.col("text")))
+
+
+@F.arrow_udf(ArrayType(StringType()))  # type: ignore[attr-defined]
+def _clauses_of_several(texts: pa.Array) -> pa.Array:
+    parts = (parts_of(text) for text in texts.to_pylist())
+    found = [[part.text for part in some] if len(some) > 1 else [] for some in parts]
+    return pa.array(found, pa.list_(pa.string()))
 
 
 def once_each(contents: DataFrame) -> DataFrame:

@@ -19,6 +19,7 @@ from pyspark.sql import functions as F
 from encoders.spec import EncoderSpec
 from pipelines.delta import TableStore
 from pipelines.encoding.contents import MEMBER_MODALITY, MODALITIES, contents_for
+from pipelines.encoding.judging import judge_texts
 from pipelines.encoding.pooling import pooled, to_pool
 from pipelines.encoding.vectors import embedding_vectors, embeddings_of
 from pipelines.encoding.worker import RESULT, encoding_function
@@ -42,7 +43,7 @@ _KEYS = ["content_hash", "modality"]
 
 def encode(store: TableStore, run: Run, *releases: Release) -> StepReport:
     """Give every content of the drops not yet taken in a row in features.embeddings: a vector, or why not, by every
-    encoder of the releases.
+    encoder of the releases; then every text a row in features.text_judgements, by every head.
 
     Contents that failed for a transient reason are tried again, once a run and three times in all. Without
     anything to do no worker is started and no table written. Raises EncoderUnusableError where an encoder cannot
@@ -51,18 +52,31 @@ def encode(store: TableStore, run: Run, *releases: Release) -> StepReport:
     with timed_step("encode") as report:
         # Releases share encoders: each works once.
         parts = {(part, spec.key): spec for release in releases for part, spec in release.encoders.items()}
-        for (part, _), spec in parts.items():
-            _encode_part(store, run, part, spec, report)
+        judged = {release.review.key for release in releases if release.heads}
+        for (part, key), spec in parts.items():
+            _encode_part(store, run, part, spec, report, with_clauses=part == "review" and key in judged)
+        for heads in {release.heads.key: release for release in releases if release.heads}.values():
+            judge_texts(store, run, heads, report)
     return report
 
 
-def _encode_part(store: TableStore, run: Run, part: str, spec: EncoderSpec, report: StepReport) -> None:
+def encode_job(key: str, *, with_clauses: bool = False) -> str:
+    """Name of the job that encodes with an encoder's version; with clauses it is another, which takes in every drop
+    from the first on."""
+    return f"encode/{key}" + ("/clauses" if with_clauses else "")
+
+
+def _encode_part(
+    store: TableStore, run: Run, part: str, spec: EncoderSpec, report: StepReport, *, with_clauses: bool
+) -> None:
     # A new encoder version is a new job: it takes in every drop from the first on.
-    batches = [b for b in pending_batches(store, f"encode/{spec.key}", run) if b.drop_ids]
+    job = encode_job(spec.key, with_clauses=with_clauses)
+    batches = [b for b in pending_batches(store, job, run) if b.drop_ids]
     drop_ids = sorted({d for batch in batches for d in batch.drop_ids})
     retries = _retries(store, run, part, spec)
     if drop_ids:
-        _encode_new(store, run, part, spec, drop_ids, report)
+        contents = contents_for(store, part, drop_ids, with_clauses=with_clauses)
+        _encode_new(store, run, part, spec, contents, report)
     else:
         _report_known(store, part, spec, report)
     if retries is not None:
@@ -88,11 +102,11 @@ def _retries(store: TableStore, run: Run, part: str, spec: EncoderSpec) -> DataF
 
 
 def _encode_new(
-    store: TableStore, run: Run, part: str, spec: EncoderSpec, drop_ids: list[str], report: StepReport
+    store: TableStore, run: Run, part: str, spec: EncoderSpec, contents: DataFrame, report: StepReport
 ) -> None:
     # Spark drops what it keeps of a table when that is written: without a version, the contents would be gone then.
     known = embeddings_of(store, spec.name, spec.version, MODALITIES[part], store.version(EMBEDDINGS))
-    contents = contents_for(store, part, drop_ids).join(known.select(*_KEYS, F.lit(True).alias("known")), _KEYS, "left")
+    contents = contents.join(known.select(*_KEYS, F.lit(True).alias("known")), _KEYS, "left")
     contents = contents.withColumn("attempts", F.lit(0)).persist()
     try:
         counts = contents.groupBy("modality", F.col("known").isNotNull().alias("known")).count().collect()

@@ -60,6 +60,26 @@ def ratio(numerators: npt.ArrayLike, denominators: npt.ArrayLike) -> Estimate | 
     return Estimate(float(top.sum() / bottom.sum()), float(low), float(high), len(top))
 
 
+def macro_f1(meant: Sequence[str], told: Sequence[str]) -> Estimate | None:
+    """The mean over the meant classes of 2 TP / (2 TP + FP + FN), units resampled; None of no units."""
+    if not meant:
+        return None
+    classes = sorted(set(meant))
+    kinds, counts = np.unique(np.array([meant, told]), axis=1, return_counts=True)
+    true, found = (np.array([[label == c for c in classes] for label in side], dtype=float) for side in kinds)
+    drawn = np.random.default_rng(_SEED).multinomial(len(meant), counts / len(meant), RESAMPLES)
+
+    def score(weights: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        both, either = weights @ (true * found), weights @ (true + found)
+        with np.errstate(invalid="ignore"):
+            of_class = 2 * both / either
+        result: npt.NDArray[np.float64] = np.nanmean(of_class, axis=1)
+        return result
+
+    low, high = np.nanquantile(score(drawn), [0.025, 0.975])
+    return Estimate(float(score(counts[None])[0]), float(low), float(high), len(meant))
+
+
 def _wilson(value: float, n: int) -> Estimate:
     middle = (value + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
     half = _Z / (1 + _Z**2 / n) * sqrt(value * (1 - value) / n + _Z**2 / (4 * n**2))

@@ -36,6 +36,10 @@ class Published:
         """All rows, of the partitions that have the given values; raises TableNotFoundError."""
         return read_partitions(self._location(table), columns, **where)
 
+    def of_release(self, table: Table, columns: Sequence[str]) -> pa.Table:
+        """All rows that stand on the release's version of what the table depends on; raises TableNotFoundError."""
+        return self.rows(table, columns, **self._encoder(table))
+
     def latest(self, table: Table, columns: Sequence[str], **where: str) -> pa.Table:
         """Of each key the newest row of a history at the moment, with its key and the given columns."""
         chosen = {**where, **self._encoder(table)}

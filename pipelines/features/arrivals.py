@@ -40,14 +40,15 @@ def fresh_contents(store: TableStore, batch: Batch, release: Release) -> DataFra
     set: files newer than the start of the job's last finished batch. A compaction of that table makes every vector
     look new, which costs one recomputation and changes nothing.
     """
-    since = _last_start(store, batch)
+    since = last_start(store, batch)
     if since is None or not store.exists(EMBEDDINGS):
         return None
     fresh = _written_after(store.read(EMBEDDINGS), release, since)
     return None if fresh.isEmpty() else fresh
 
 
-def _last_start(store: TableStore, batch: Batch) -> dt.datetime | None:
+def last_start(store: TableStore, batch: Batch) -> dt.datetime | None:
+    """When the job's last finished batch was begun, by the wall clock; None before its first."""
     others = store.read(PROGRESS).where((F.col("job") == batch.job) & (F.col("batch_id") != batch.batch_id))
     finished = others.where("state = 'finished'").select("batch_id")
     started = others.where("state = 'started'").join(finished, "batch_id", "left_semi")

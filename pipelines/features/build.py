@@ -19,7 +19,14 @@ from pipelines.features.scalars import build_scalars, expiring_users
 from pipelines.governance.progress import Batch, finish, pending_batches, start
 from pipelines.governance.runs import Run, StepReport, timed_step
 from pipelines.tables.aggregates import USER_DAILY, USER_TILES
-from pipelines.tables.features import PRODUCT_ACTIVITY, PRODUCT_VECTORS, USER_FUSED, USER_RECENT_PRODUCTS, USER_TAGS
+from pipelines.tables.features import (
+    PRODUCT_ACTIVITY,
+    PRODUCT_VECTORS,
+    USER_FUSED,
+    USER_OPINIONS,
+    USER_RECENT_PRODUCTS,
+    USER_TAGS,
+)
 
 if TYPE_CHECKING:
     from pipelines.releases.manifest import Release
@@ -81,9 +88,10 @@ def build_scalar_histories(store: TableStore, batch: Batch, days: DataFrame, use
 def build_vector_histories(
     store: TableStore, batch: Batch, releases: Sequence[Release], days: DataFrame, users: DataFrame, timed: Timed
 ) -> None:
-    """Histories of vectors, of all the releases' encoders; what releases share is built once."""
+    """Histories of vectors and of what heads make of them, of all the releases; what releases share is built once."""
     from pipelines.features.fused import build_fused
     from pipelines.features.interests import build_interests
+    from pipelines.features.opinions import build_opinions
     from pipelines.features.product_vectors import build_product_vectors
     from pipelines.features.tiles import build_tiles
     from pipelines.releases.versions import own_histories
@@ -96,6 +104,8 @@ def build_vector_histories(
             timed(USER_FUSED.name, partial(build_fused, store, batch, release, users))
         if PRODUCT_VECTORS in tables:
             timed(PRODUCT_VECTORS.name, partial(build_product_vectors, store, batch, release))
+        if USER_OPINIONS in tables:
+            timed("opinions", partial(build_opinions, store, batch, release, users))
 
 
 def build_tag_histories(

@@ -29,18 +29,18 @@ from pipelines.features.subjects import subjects_of
 from pipelines.features.summing import row_schema, summed, with_places
 from pipelines.features.vectors import VectorMatrix, vectors_of
 from pipelines.features.whole_groups import whole_groups
+from pipelines.governance.runs import Run
 from pipelines.identity.tombstones import without_erased
 from pipelines.point_in_time.history_files import FileColumn
 from pipelines.releases.backfill_rows import backfilled_interests
 from pipelines.releases.manifest import Release
+from pipelines.releases.opinion_backfill import backfilled_opinions, first_opinions
+from pipelines.releases.tag_backfill import backfilled_tags, first_tags
 from pipelines.tables.aggregates import EMBEDDINGS, USER_TILES
 from pipelines.tables.definitions import HALF_LIVES_DAYS
-from pipelines.tables.features import PRODUCT_TAGS, PRODUCT_VECTORS, USER_FUSED, USER_TAGS
+from pipelines.tables.features import PRODUCT_VECTORS, USER_FUSED
 from pipelines.tables.schema import Table
 from pipelines.tables.sources import PRODUCT_CONTENTS, TOMBSTONES
-from pipelines.tags.definition import definition_of
-from pipelines.tags.product_tags import product_tags
-from pipelines.tags.user_tags import tagged
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -51,20 +51,27 @@ _PAIR = ("event_timestamp", "created_at")
 _KEY = ("user_id", "purpose", "day")
 
 
-def backfill(store: TableStore, table: Table, standing: Release, candidate: Release) -> None:
+def backfill(store: TableStore, run: Run, table: Table, standing: Release, candidate: Release) -> None:
     """Write the candidate's version of a history, replacing what an earlier attempt wrote.
+
+    Where the standing release has none, for want of heads or tags, it is made up to the run's time.
 
     Raises PromotionRefusedError where the candidate has no vector for it; VectorsTooLargeError.
     """
     part = table.depends_on or ""
-    old, new = standing.encoder_for(part), candidate.encoder_for(part)
+    new = candidate.encoder_for(part)
+    if not standing.serves(table):
+        first = first_tags if part == "tags" else first_opinions
+        replace_version(store, first(store, table, candidate, run), table, new)
+        return
+    old = standing.encoder_for(part)
     pairs = pairs_of(store, table, old)
     if table is PRODUCT_VECTORS:
         rows = _product_vectors(store, pairs, new)
-    elif table is PRODUCT_TAGS:
-        rows = _product_tags(store, pairs, candidate)
-    elif table is USER_TAGS:
-        rows = _user_tags(store, pairs, candidate)
+    elif part == "tags":
+        rows = backfilled_tags(store, table, pairs, candidate)
+    elif part == "opinions":
+        rows = backfilled_opinions(store, table, pairs, candidate)
     elif table is USER_FUSED:
         rows = _fused(store, pairs, candidate)
     else:
@@ -150,19 +157,6 @@ def _fused(store: TableStore, pairs: DataFrame, candidate: Release) -> DataFrame
 
     schema = "user_id string, purpose string, vector array<float>, modalities_observed array<string>, "
     return ordered.mapInArrow(run, schema + "event_timestamp timestamp, created_at timestamp")
-
-
-def _product_tags(store: TableStore, pairs: DataFrame, candidate: Release) -> DataFrame:
-    products = pairs.select("product_id").distinct()
-    rows = product_tags(store, candidate, definition_of(store.settings, candidate), products)
-    return pairs.join(rows.drop("inputs_available_at"), ["product_id", "event_timestamp"], "left")
-
-
-def _user_tags(store: TableStore, pairs: DataFrame, candidate: Release) -> DataFrame:
-    """From the candidate's product tags, and from the features known at each row's created_at."""
-    moments = pairs.withColumnRenamed("created_at", "known_at")
-    rows = tagged(store, candidate, definition_of(store.settings, candidate), moments)
-    return rows.withColumnRenamed("known_at", "created_at")
 
 
 def _product_vectors(store: TableStore, pairs: DataFrame, version: Version) -> DataFrame:

@@ -40,14 +40,16 @@ def planned_release(settings: Settings) -> Release:
         release = default_release(settings)
         _require_same_encoders(settings, release)
         return release
+    from encoders.heads.spec import heads_for
     from pipelines.tags.definition import present_definition
 
-    definition = present_definition(settings)
+    review = _resolve(settings, "review")
     return Release(
         FIRST_RELEASE,
         clip=_resolve(settings, "clip"),
-        review=_resolve(settings, "review"),
-        tag_calibrations={"definition": definition.id},
+        review=review,
+        heads=heads_for(review),
+        tag_calibrations={"definition": present_definition(settings).id},
     )
 
 

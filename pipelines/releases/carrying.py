@@ -16,10 +16,13 @@ from pathlib import Path, PurePosixPath
 
 from encoders.catalogue import describe
 from encoders.errors import EncoderError
+from encoders.heads.spec import HeadsSpec
 from encoders.spec import EncoderSpec
 from pipelines.errors import EncoderMismatchError, ReleaseFileError, SettingsError
 from pipelines.governance.home import open_home
 from pipelines.releases.candidates import with_version_here
+from pipelines.releases.heads import require_unchanged_heads, uri_of
+from pipelines.releases.heads import with_version_here as with_heads_version_here
 from pipelines.releases.inventory import newest_metrics
 from pipelines.releases.manifest import FUSED_RECIPE, Release
 from pipelines.releases.mlflow_client import experiment_id, mlflow_client
@@ -34,7 +37,8 @@ _MANIFEST, _FIGURES, _ENCODERS, _TAGS = "manifest.json", "figures.json", "encode
 FOLDER_KINDS = ("open-clip:/", "sentence-transformers:/")
 # Weights, configuration and vocabularies; nothing that could be run.
 _SUFFIXES = {".safetensors", ".json", ".txt", ".model", ".md", ".bpe"}
-_EMPTY = ".keep"
+_EMPTY, _HEADS = ".keep", "heads.safetensors"
+HEADS_FILE = "file:"
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,7 @@ class Imported:
     release: Release
     encoders: Mapping[str, RegisteredEncoder]
     new: tuple[str, ...]
+    heads: HeadsSpec | None = None
     tags: str | None = None
 
 
@@ -67,6 +72,10 @@ def export_release(settings: Settings, name: str, path: Path) -> int:
             files[f"{_ENCODERS}/{part}/{file.relative_to(_folder_of(spec)).as_posix()}"] = file
         for folder in _empty_folders(spec):
             texts[f"{_ENCODERS}/{part}/{folder}/{_EMPTY}"] = ""
+    if release.heads is not None:
+        require_unchanged_heads(release.heads)
+        if release.heads.uri.startswith(HEADS_FILE):
+            files[f"{_ENCODERS}/heads/{_HEADS}"] = release.heads.path
     keys = {spec.key for spec in release.encoders.values()}
     known = {f"{e.name}/{e.version}": e.model_id for e in registered_encoders(settings)}
     figures = {key: newest_metrics(settings, known[key]) for key in sorted(keys) if key in known}
@@ -86,6 +95,7 @@ def import_release(settings: Settings, path: Path, encoders: Path | None = None)
         release = Release.from_json(json.dumps(file.json(_MANIFEST)))
         _require_promotable(release, path)
         arrived = {part: _arrived(file, part, spec, settings, encoders) for part, spec in release.encoders.items()}
+        heads = _arrived_heads(file, release.heads, settings, encoders)
         figures = file.json(_FIGURES)
         tags = _arrived_tags(file, release)
     specs = {part: with_version_here(spec, settings) for part, spec in arrived.items()}
@@ -95,7 +105,10 @@ def import_release(settings: Settings, path: Path, encoders: Path | None = None)
     for part, encoder in registered.items():
         _log_figures(settings, release, encoder, figures.get(release.encoders[part].key, {}))
     new = [part for part, spec in specs.items() if spec.key != standing.encoders[part].key]
-    return Imported(release, registered, tuple(registered[part].uri for part in new), _new_tags(release, standing))
+    named = [registered[part].uri for part in new]
+    if heads is not None and heads.checksum != (standing.heads.checksum if standing.heads else None):
+        named.append(uri_of(heads))
+    return Imported(release, registered, tuple(named), heads, _new_tags(release, standing))
 
 
 def _folder_of(spec: EncoderSpec) -> Path:
@@ -132,7 +145,7 @@ def require_unchanged(spec: EncoderSpec) -> None:
 
 
 def _require_promotable(release: Release, path: Path) -> None:
-    unknown = [part for part in ("heads", "serving_projection", "index") if getattr(release, part)]
+    unknown = [part for part in ("serving_projection", "index") if getattr(release, part)]
     if release.fused_recipe != FUSED_RECIPE:
         unknown.append(f"fused recipe {release.fused_recipe}")
     if unknown:
@@ -165,6 +178,20 @@ def _arrived_tags(file: ReleaseFile, release: Release) -> Definition | None:
 def _new_tags(release: Release, standing: Release) -> str | None:
     other = release.tag_calibrations is not None and release.tag_calibrations != standing.tag_calibrations
     return release.tags_definition if other else None
+
+
+def _arrived_heads(
+    file: ReleaseFile, heads: HeadsSpec | None, settings: Settings, encoders: Path | None
+) -> HeadsSpec | None:
+    """The heads as they are here, their file unpacked. Raises ReleaseFileError, EncoderMismatchError."""
+    if heads is None:
+        return None
+    if heads.uri.startswith(HEADS_FILE):
+        folder = _place(settings, encoders) / f"{heads.name}-{heads.checksum.removeprefix('sha256:')[:12]}"
+        _unpack(file, f"{_ENCODERS}/heads", folder)
+        heads = dataclasses.replace(heads, uri=f"{HEADS_FILE}{folder / _HEADS}")
+    require_unchanged_heads(heads)
+    return with_heads_version_here(heads, settings)
 
 
 def _place(settings: Settings, encoders: Path | None) -> Path:

@@ -18,6 +18,7 @@ from pipelines.governance.home import open_home
 from pipelines.point_in_time.partitions import read_partitions
 from pipelines.releases.aliases import alias_faults, withdraw_other_champions
 from pipelines.releases.carrying import FOLDER_KINDS, require_unchanged
+from pipelines.releases.heads import require_unchanged_heads
 from pipelines.releases.journal import read_journal
 from pipelines.releases.manifest import Release
 from pipelines.releases.pin import default_release, live_releases
@@ -85,6 +86,11 @@ def _encoders(settings: Settings, live: Sequence[Release]) -> Iterator[Finding]:
             _require_weights(settings, spec)
         except (EncoderError, EncoderMismatchError) as error:
             yield Finding("encoder", str(error), "restore its files; what is stored is served all the same")
+    for heads in {release.heads for release in live if release.heads}:
+        try:
+            require_unchanged_heads(heads)
+        except EncoderMismatchError as error:
+            yield Finding("heads", str(error), "what they judged is served all the same")
 
 
 def _require_weights(settings: Settings, spec: EncoderSpec) -> None:

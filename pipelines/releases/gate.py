@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from encoders.heads.spec import HeadsSpec
 from encoders.spec import EncoderSpec
 from pipelines.errors import NothingToCompareError
 from pipelines.releases.compare.compare import Comparison, compare
@@ -22,6 +23,12 @@ class Judgement:
 
 Announce = Callable[[str], None]
 Gate = Callable[[Settings, EncoderSpec, EncoderSpec, float, Announce], Judgement]
+
+
+def judged_heads(before: HeadsSpec | None, after: HeadsSpec | None) -> Judgement:
+    """Heads are not compared: texts with labels are not part of a home. Only a reason lets them pass."""
+    names = [heads.key if heads else "none" for heads in (before, after)]
+    return Judgement(False, f"heads {names[1]} in place of {names[0]}: nothing here shows that they judge no worse.")
 
 
 def judged_by_comparison(

@@ -61,13 +61,14 @@ class ListedEncoder:
 
 @dataclass(frozen=True)
 class ListedRelease:
-    """A live release, with the encoders by part."""
+    """A live release, with the encoders by part and the heads, or None."""
 
     name: str
     is_default: bool
     checksum: str
     encoders: dict[str, str]
     fused: str
+    heads: str | None
     usage: Usage
 
 
@@ -112,6 +113,7 @@ def listed_releases(settings: Settings) -> list[ListedRelease]:
             checksum=release.checksum,
             encoders={part: spec.key for part, spec in release.encoders.items()},
             fused="/".join(release.encoder_for("fused")),
+            heads=release.heads.key if release.heads else None,
             usage=known.usage(_versions(release), release.name),
         )
         for release in live_releases(settings)
@@ -119,7 +121,8 @@ def listed_releases(settings: Settings) -> list[ListedRelease]:
 
 
 def _versions(release: Release) -> set[Version]:
-    return {release.encoder_for(part) for part in (*release.encoders, "fused")}
+    parts = [*release.encoders, "fused", *(["opinions"] if release.heads else [])]
+    return {release.encoder_for(part) for part in parts}
 
 
 @dataclass(frozen=True)

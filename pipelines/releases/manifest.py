@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from encoders.errors import EncoderError
+from encoders.heads.spec import HeadsSpec
 from encoders.spec import EncoderSpec
 from pipelines.errors import HomeVersionError, ReleaseDamagedError
 from pipelines.tables.schema import Table
@@ -19,6 +21,7 @@ from pipelines.tables.schema import Table
 FORMAT = 1
 FUSED_RECIPE = "fused/1"
 _ENCODER_PARTS = ("clip", "review")
+_MADE_PARTS = ("fused", "opinions", "tags")
 
 
 @dataclass(frozen=True)
@@ -30,9 +33,9 @@ class Release:
         clip: encoder of pictures, videos, product text and queries.
         review: encoder of reviews and messages.
         fused_recipe: "name/version" of the recipe that makes one vector of all modalities.
-        heads: versions of the heads on the encoders (sentiment, aspects), by name.
+        heads: heads on the encoder of reviews (sentiment, aspects); without them texts are not judged.
         tag_calibrations: what the tags rest on: under "definition" the catalogue and its calibration, which the home
-            keeps as releases/tags-<definition>.json.
+            keeps as releases/tags-<definition>.json; without it there are no tags.
         serving_projection: version of the projection that large vectors are served through.
         index: version of the nearest-neighbour index.
     """
@@ -41,7 +44,7 @@ class Release:
     clip: EncoderSpec
     review: EncoderSpec
     fused_recipe: str = FUSED_RECIPE
-    heads: Mapping[str, str] | None = None
+    heads: HeadsSpec | None = None
     tag_calibrations: Mapping[str, str] | None = None
     serving_projection: str | None = None
     index: str | None = None
@@ -55,7 +58,7 @@ class Release:
 
         "fused" rests on its recipe and on every encoder: its version is the recipe's, followed by eight
         hex digits of the encoders' keys. Short, because it becomes part of table names, which databases
-        cut at 63 characters.
+        cut at 63 characters. "opinions" are the heads', whose version implies their encoder's.
         """
         if depends_on in _ENCODER_PARTS:
             spec: EncoderSpec = getattr(self, depends_on)
@@ -64,15 +67,18 @@ class Release:
             name, _, version = self.fused_recipe.partition("/")
             rests_on = "|".join([self.fused_recipe, self.clip.key, self.review.key])
             return name, f"{version}-{hashlib.sha256(rests_on.encode()).hexdigest()[:8]}"
-        if depends_on == "tags":
+        if depends_on == "opinions" and self.heads:
+            return self.heads.name, self.heads.version
+        if depends_on == "tags" and self.tag_calibrations:
             version = self.tags_definition.partition("-")[0]
             rests_on = f"{self.tags_definition}|{self.clip.key}"
             return "tags", f"{version}-{hashlib.sha256(rests_on.encode()).hexdigest()[:8]}"
-        raise ValueError(f"no part {depends_on!r} in a release; expected one of {(*_ENCODER_PARTS, 'fused', 'tags')}")
+        raise ValueError(f"no part {depends_on!r} in release {self.name}; parts: {(*_ENCODER_PARTS, *_MADE_PARTS)}")
 
-    def has(self, table: Table) -> bool:
-        """Whether the release has what a table depends on. Releases made before there were tags have none."""
-        return table.depends_on != "tags" or self.tag_calibrations is not None
+    def serves(self, table: Table) -> bool:
+        """Whether the release has what a table depends on: without heads no opinions, without a definition no tags."""
+        parts = {"opinions": self.heads, "tags": self.tag_calibrations}
+        return parts.get(table.depends_on or "", "") is not None
 
     @property
     def tags_definition(self) -> str:
@@ -87,9 +93,13 @@ class Release:
         return {part: getattr(self, part) for part in _ENCODER_PARTS}
 
     def rests_on(self, depends_on: str) -> tuple[EncoderSpec, ...]:
-        """The encoders behind a table that depends on a part: its own, or all of them; tags know pictures alone."""
-        if depends_on == "tags":
-            return (self.clip,)
+        """The encoders behind a table that depends on a part: its own, or all of them.
+
+        Opinions are judged from reviews' vectors, tags know pictures'.
+        """
+        of_made = {"opinions": self.review, "tags": self.clip}
+        if depends_on in of_made:
+            return (of_made[depends_on],)
         return (self.encoders[depends_on],) if depends_on in _ENCODER_PARTS else tuple(self.encoders.values())
 
     def to_json(self) -> str:
@@ -97,7 +107,8 @@ class Release:
         values: dict[str, Any] = {"format": FORMAT}
         for field in fields(self):
             value = getattr(self, field.name)
-            values[field.name] = json.loads(value.to_json()) if isinstance(value, EncoderSpec) else value
+            is_spec = isinstance(value, EncoderSpec | HeadsSpec)
+            values[field.name] = json.loads(value.to_json()) if is_spec else value
         return json.dumps(values, ensure_ascii=False, indent=2) + "\n"
 
     @classmethod
@@ -114,8 +125,10 @@ class Release:
                 )
             for part in _ENCODER_PARTS:
                 values[part] = EncoderSpec.from_json(json.dumps(values[part]))
+            if values.get("heads") is not None:
+                values["heads"] = HeadsSpec.from_json(json.dumps(values["heads"]))
             return cls(**values)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, EncoderError) as error:
             raise ReleaseDamagedError(f"not a release manifest ({error}); restore it from a backup") from error
 
     @property
@@ -133,6 +146,7 @@ class Release:
         for part, spec in self.encoders.items():
             where = spec.uri if not spec.checksum else ""
             values[part] = [spec.key, spec.checksum, where, spec.dimensions, spec.modalities, spec.preprocessing]
+        values["heads"] = [self.heads.key, self.heads.checksum] if self.heads else None
         text = json.dumps(values, ensure_ascii=False, sort_keys=True)
         return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 

@@ -25,8 +25,9 @@ from pipelines.identity.tombstones import without_erased
 from pipelines.point_in_time.history_files import FileColumn
 from pipelines.releases.backfill import half_lives_of, pairs_of, version_predicate
 from pipelines.releases.manifest import Release
+from pipelines.releases.opinion_parity import require_counted
 from pipelines.tables.aggregates import EMBEDDINGS, USER_TILES
-from pipelines.tables.features import PRODUCT_TAGS, PRODUCT_VECTORS, USER_FUSED, USER_TAGS
+from pipelines.tables.features import PRODUCT_VECTORS, USER_FUSED, USER_TAGS
 from pipelines.tables.schema import Table
 from pipelines.tables.sources import TOMBSTONES
 
@@ -44,7 +45,9 @@ _EPOCH = dt.date(1970, 1, 1)
 
 
 def same_pairs(store: TableStore, table: Table, standing: Release, candidate: Release) -> bool:
-    """Whether both versions of a history have rows of the same keys and times."""
+    """Whether both versions of a history have rows of the same keys and times; never where there is no standing one."""
+    if not standing.serves(table):
+        return False
     part = table.depends_on or ""
     old, new = (_digest(pairs_of(store, table, release.encoder_for(part))) for release in (standing, candidate))
     return old == new
@@ -58,11 +61,14 @@ def _digest(pairs: DataFrame) -> tuple[Any, ...]:
 
 def require_parity(store: TableStore, table: Table, standing: Release, candidate: Release) -> None:
     """Raises PromotionRefusedError, naming the first thing that is not as it must be."""
-    if not same_pairs(store, table, standing, candidate):
+    if standing.serves(table) and not same_pairs(store, table, standing, candidate):
         raise PromotionRefusedError(f"{table.name}: the rows of {candidate.name} are not those of {standing.name}")
     version = candidate.encoder_for(table.depends_on or "")
-    if table in (PRODUCT_TAGS, USER_TAGS):
+    if table.depends_on == "tags":
         _require_tags(store, table, version)
+        return
+    if table.depends_on == "opinions":
+        require_counted(store, table, candidate, store.read(table).where(version_predicate(version)), SAMPLED)
         return
     if table is PRODUCT_VECTORS:
         rows = store.read(table).where(version_predicate(version)).orderBy(F.xxhash64("product_id")).limit(SAMPLED)

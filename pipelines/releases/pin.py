@@ -111,8 +111,16 @@ def any_release(settings: Settings, name: str) -> Release:
 
 def next_release_name(settings: Settings) -> str:
     """The first "rN" after all that were ever given: a name is not used twice."""
-    given = [int(found[1]) for file in file_names(settings) if (found := re.fullmatch(r"r(\d+)\.json", file))]
-    return f"r{max(given, default=0) + 1}"
+    return f"r{max(_numbers(settings), default=0) + 1}"
+
+
+def known_releases(settings: Settings) -> list[Release]:
+    """Every release that is, was or may become live. Raises ReleaseDamagedError."""
+    return [any_release(settings, f"r{number}") for number in sorted(_numbers(settings))]
+
+
+def _numbers(settings: Settings) -> list[int]:
+    return [int(found[1]) for file in file_names(settings) if (found := re.fullmatch(r"r(\d+)\.json", file))]
 
 
 def _load(settings: Settings, name: str, checksum: str) -> Release:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from encoders.errors import EncoderError
+from encoders.heads.spec import HeadsSpec
 from encoders.spec import EncoderSpec, resolve
 from pipelines.delta import TableStore
 from pipelines.encoding.job import encode
@@ -20,7 +21,8 @@ from pipelines.governance.runs import Run
 from pipelines.releases.backfill import backfill
 from pipelines.releases.candidates import candidate as named_candidate
 from pipelines.releases.compare import DEFAULT_MARGIN
-from pipelines.releases.gate import Gate, judged_by_comparison
+from pipelines.releases.gate import Gate, Judgement, judged_by_comparison, judged_heads
+from pipelines.releases.heads import heads_of_encoder, named_heads, names_heads, require_unchanged_heads
 from pipelines.releases.journal import Journal, clear_journal, read_journal, record, write_journal
 from pipelines.releases.manifest import Release
 from pipelines.releases.online_parity import require_online_parity
@@ -38,7 +40,7 @@ from pipelines.releases.pin import (
 from pipelines.releases.registry import identity, register_encoder
 from pipelines.releases.removal import remove_rows
 from pipelines.releases.switch import follow_pin
-from pipelines.releases.versions import own_encoders, own_histories
+from pipelines.releases.versions import own_encoders, own_heads, own_histories
 from pipelines.run import new_run, table_store
 from pipelines.serving.materialise import materialise, standing_time
 from pipelines.serving.repo import apply, feature_store
@@ -115,9 +117,13 @@ def _begin(
         announce(f"comparing {candidate.encoders[part].key} with {standing.encoders[part].key}")
         judgement = gate(settings, standing.encoders[part], candidate.encoders[part], margin, announce)
         judgements[part] = judgement.sentence
-        if not judgement.passes and reason is None:
-            record(settings, "refused", candidate.encoders[part].key, judgements=judgements, margin=margin)
-            raise PromotionRefusedError(f"{judgement.sentence} To promote it anyway: --force --reason")
+        _require_passed(settings, judgement, candidate.encoders[part].key, judgements, margin, reason)
+    # Heads of another encoder come with it.
+    if candidate.heads != standing.heads and "review" not in changed:
+        judgement = judged_heads(standing.heads, candidate.heads)
+        judgements["heads"] = judgement.sentence
+        key = candidate.heads.key if candidate.heads else "no heads"
+        _require_passed(settings, judgement, key, judgements, margin, reason)
     for part in changed:
         register_encoder(candidate.encoders[part], settings)
     if definition is not None:
@@ -130,6 +136,14 @@ def _begin(
     return journal
 
 
+def _require_passed(
+    settings: Settings, judgement: Judgement, key: str, judgements: dict[str, str], margin: float, reason: str | None
+) -> None:
+    if not judgement.passes and reason is None:
+        record(settings, "refused", key, judgements=judgements, margin=margin)
+        raise PromotionRefusedError(f"{judgement.sentence} To promote it anyway: --force --reason")
+
+
 def _candidate(
     settings: Settings,
     named: Sequence[str],
@@ -138,14 +152,15 @@ def _candidate(
     live: Sequence[Release],
 ) -> Release:
     specs: dict[str, EncoderSpec] = {}
-    for name in named:
+    for name in (name for name in named if not names_heads(name)):
         spec = named_candidate(name, settings)
         part = "clip" if "image" in spec.modalities else "review"
         if part in specs:
             raise PromotionRefusedError(f"{spec.key} and {specs[part].key} are both for the same part; name one")
         specs[part] = spec
     clip, review = (specs.get(part, spec) for part, spec in standing.encoders.items())
-    release = dataclasses.replace(standing, name=next_release_name(settings), clip=clip, review=review)
+    heads = _heads(settings, [name for name in named if names_heads(name)], standing, review)
+    release = dataclasses.replace(standing, name=next_release_name(settings), clip=clip, review=review, heads=heads)
     if definition is not None:
         release = dataclasses.replace(release, tag_calibrations={"definition": definition.id})
     for other in live:
@@ -153,6 +168,17 @@ def _candidate(
             how = "it is the default" if other == standing else f"mmfs releases rollback --to {other.name}"
             raise PromotionRefusedError(f"release {other.name} stands on these encoders and tags already: {how}")
     return release
+
+
+def _heads(settings: Settings, named: Sequence[str], standing: Release, review: EncoderSpec) -> HeadsSpec | None:
+    """Those that are named, else those that come with a new encoder of reviews, else those there are."""
+    if len(named) > 1:
+        raise PromotionRefusedError(f"{' and '.join(named)} are both heads; name one")
+    if not named:
+        return standing.heads if review.key == standing.review.key else heads_of_encoder(review, settings)
+    heads = named_heads(named[0], settings)
+    heads.require_on(review)
+    return heads
 
 
 def _finish(settings: Settings, journal: Journal, announce: Announce) -> Release:
@@ -184,14 +210,14 @@ def _prepare(store: TableStore, journal: Journal, candidate: Release, announce: 
     announce("encoding what is new")
     encode(store, run, candidate)
     _require_unchanged(candidate, live)
-    own = (table for table, _ in own_histories(candidate, live))
-    # Tags of a home that had none are made by the next run.
-    histories = [table for table in own if store.exists(table) and standing.has(table)]
+    # Of the first heads, and of the first tags, there is no history yet.
+    own = own_histories(candidate, live)
+    histories = [table for table, _ in own if store.exists(table) or not standing.serves(table)]
     for table in histories:
         # What an earlier attempt wrote may have been overtaken by a run.
         if table.name not in journal.backfilled or not same_pairs(store, table, standing, candidate):
             announce(f"backfilling {table.name}")
-            backfill(store, table, standing, candidate)
+            backfill(store, run, table, standing, candidate)
             journal = journal.with_backfilled(table.name)
             write_journal(settings, journal)
         announce(f"checking {table.name}")
@@ -223,6 +249,8 @@ def _require_unchanged(candidate: Release, live: Sequence[Release]) -> None:
                 f"encoder {spec.key}: the files of {spec.uri} were changed since they were registered "
                 f"(checksum {spec.checksum or 'none'}, now {now.checksum or 'none'})"
             )
+    if candidate.heads and own_heads(candidate, live):
+        require_unchanged_heads(candidate.heads)
 
 
 def _undo(store: TableStore, candidate: Release, why: str, announce: Announce) -> None:

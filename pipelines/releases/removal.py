@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipelines.delta import TableStore
+from pipelines.encoding.job import encode_job
+from pipelines.encoding.judging import judging_job
 from pipelines.point_in_time.delta_log import open_filesystem, read_snapshot
 from pipelines.releases.backfill import version_predicate
 from pipelines.releases.manifest import Release
-from pipelines.releases.versions import Version, own_encoders, own_histories
-from pipelines.tables.aggregates import EMBEDDINGS
+from pipelines.releases.versions import Version, own_encoders, own_heads, own_histories
+from pipelines.tables.aggregates import EMBEDDINGS, TEXT_JUDGEMENTS
 from pipelines.tables.governance import PROGRESS
 from pipelines.tables.schema import Table
 
@@ -22,14 +24,19 @@ def remove_rows(store: TableStore, release: Release, others: Sequence[Release]) 
     freed = sum(_remove(store, table, version) for table, version in own_histories(release, others))
     for version in own_encoders(release, others):
         # First what says that there is nothing to encode: without vectors it would be wrong.
-        store.delete_where(PROGRESS, f"job = '{encode_job(version)}'")
+        for with_clauses in (False, True):
+            _forget(store, encode_job("/".join(version), with_clauses=with_clauses))
         freed += _remove(store, EMBEDDINGS, version)
+    for version in own_heads(release, others):
+        _forget(store, judging_job("/".join(version)))
+        freed += _remove(store, TEXT_JUDGEMENTS, version)
     return freed
 
 
-def encode_job(version: Version) -> str:
-    """Name of the job that encodes with a version, as a literal of SQL has it."""
-    return "encode/" + "/".join(text.replace("\\", "\\\\").replace("'", "\\'") for text in version)
+def _forget(store: TableStore, job: str) -> None:
+    """Let a job take in every drop again."""
+    literal = job.replace("\\", "\\\\").replace("'", "\\'")
+    store.delete_where(PROGRESS, f"job = '{literal}'")
 
 
 def _remove(store: TableStore, table: Table, version: Version) -> int:

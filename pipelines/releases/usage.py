@@ -16,7 +16,7 @@ from pipelines.online.layout import field_id
 from pipelines.point_in_time.delta_log import read_snapshot
 from pipelines.serving.repo import feature_store, packed_store
 from pipelines.settings import Settings
-from pipelines.tables.aggregates import EMBEDDINGS
+from pipelines.tables.aggregates import EMBEDDINGS, TEXT_JUDGEMENTS
 from pipelines.tables.features import HISTORIES
 
 Version = tuple[str, str]
@@ -49,7 +49,7 @@ def stored_versions(settings: Settings) -> dict[Version, list[Stored]]:
     Raises UnsupportedTableError.
     """
     found: dict[Version, list[Stored]] = defaultdict(list)
-    for table in (EMBEDDINGS, *(history for history in HISTORIES if history.depends_on)):
+    for table in (EMBEDDINGS, TEXT_JUDGEMENTS, *(history for history in HISTORIES if history.depends_on)):
         try:
             files = read_snapshot(table.location(settings.under_home().rstrip("/"))).files
         except TableNotFoundError:

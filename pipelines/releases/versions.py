@@ -15,11 +15,17 @@ def own_histories(release: Release, others: Sequence[Release]) -> list[tuple[Tab
     """Histories with the version that no other release reads; interests before what is made of them."""
     found = []
     for table in HISTORIES:
-        if table.depends_on and release.has(table):
+        if table.depends_on and release.serves(table):
             version = release.encoder_for(table.depends_on)
-            if version not in {other.encoder_for(table.depends_on) for other in others if other.has(table)}:
+            if version not in {other.encoder_for(table.depends_on) for other in others if other.serves(table)}:
                 found.append((table, version))
     return found
+
+
+def own_heads(release: Release, others: Sequence[Release]) -> list[Version]:
+    """Versions of heads that no other release has."""
+    held = {other.heads.key for other in others if other.heads}
+    return [release.encoder_for("opinions")] if release.heads and release.heads.key not in held else []
 
 
 def own_encoders(release: Release, others: Sequence[Release]) -> list[Version]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from encoders.heads.prototypes import ASPECTS
 from pipelines.tables.definitions import CHANNELS, COUNTED_EVENTS, DAYPARTS, ENCODER_COLUMNS, HALF_LIVES_DAYS
 from pipelines.tables.schema import AVAILABLE_AT, DROP_ID, Column, Table
 
@@ -15,7 +16,11 @@ EMBEDDINGS = Table(
     comment="One row per content, modality, encoder and version: the vector, or the reason why there is none.",
     columns=(
         Column("content_hash", "string", "id of the content (see product_contents, reviews, messages, queries)"),
-        Column("modality", "string", "image, video, product_image, product_video, product_text, query or review"),
+        Column(
+            "modality",
+            "string",
+            "image, video, product_image, product_video, product_text, query, review (also messages) or clause",
+        ),
         *ENCODER_COLUMNS,
         Column("status", "string", "ok or failed"),
         Column("reason", "string", "why there is no vector; null where there is one"),
@@ -26,6 +31,30 @@ EMBEDDINGS = Table(
     ),
     keys=("content_hash", "modality", "encoder", "encoder_version"),
     partition_by=("encoder", "encoder_version", "modality"),
+)
+
+TEXT_JUDGEMENTS = Table(
+    name="text_judgements",
+    layer="features",
+    comment="What the heads of a release say of each text of reviews and messages that has a vector.",
+    columns=(
+        Column("content_hash", "string", "id of the text, as in reviews, messages and embeddings"),
+        *ENCODER_COLUMNS,
+        Column("label", "string", "positive, negative, mixed (clearly both) or neutral (clearly neither)"),
+        Column("sentiment", "double", "-1 (displeased) to 1 (pleased): twice the probability of pleased, less one"),
+        Column("confidence", "double", "0.5 to 1: the probability of the side that sentiment is on"),
+        Column("language", "string", "zh, en (any Latin script) or other, by its letters"),
+        Column(
+            "opinions",
+            "array<struct<aspect:string,polarity:int,confidence:double,quote:string,start:int,end:int>>",
+            f"aspects ({', '.join(ASPECTS)}) praised (polarity 1) or blamed (-1), the clause that says so, and where it "
+            "stands: characters of the text, of a review of title, space and text",
+        ),
+        Column("created_at", "timestamp", "UTC time of the run that judged it"),
+    ),
+    keys=("content_hash", "encoder", "encoder_version"),
+    partition_by=("encoder", "encoder_version"),
+    depends_on="opinions",
 )
 
 USER_TILES = Table(

@@ -31,6 +31,7 @@ _SIMPLE = {
 _DECIMAL = re.compile(r"decimal\((\d+),\s*(\d+)\)")
 _ARRAY = re.compile(r"array<(.+)>")
 _MAP = re.compile(r"map<(\w+),\s*(.+)>")
+_STRUCT = re.compile(r"struct<([^<>]+)>")
 
 
 def arrow_schema(table: Table) -> pa.Schema:
@@ -41,7 +42,7 @@ def arrow_schema(table: Table) -> pa.Schema:
 def arrow_type(given: str | Mapping[str, Any]) -> pa.DataType:
     """The Arrow type of a Delta type; null for one that has none (variant, interval), which no reader here reads.
 
-    Of DDL's nested types arrays and maps are known.
+    Of DDL's nested types arrays, maps and structs of simple types are known.
     """
     if isinstance(given, str):
         if found := _DECIMAL.fullmatch(given):
@@ -50,6 +51,9 @@ def arrow_type(given: str | Mapping[str, Any]) -> pa.DataType:
             return pa.list_(arrow_type(found[1]))
         if found := _MAP.fullmatch(given):
             return pa.map_(arrow_type(found[1]), arrow_type(found[2]))
+        if found := _STRUCT.fullmatch(given):
+            fields = (field.split(":", 1) for field in found[1].split(","))
+            return pa.struct([(name.strip(), arrow_type(type_.strip())) for name, type_ in fields])
         return _SIMPLE.get(given, pa.null())
     if given["type"] == "array":
         return pa.list_(arrow_type(given["elementType"]))

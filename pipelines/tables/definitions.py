@@ -37,6 +37,17 @@ INTEREST_WEIGHTS = {
 }
 DAYPARTS = {"night": (0, 6), "morning": (6, 12), "afternoon": (12, 18), "evening": (18, 24)}
 CHANNELS = ("app", "web", "mini_program", "store")
+# Messages in which people say how they like things; in others they ask and arrange. All are judged.
+OPINION_CHANNELS = ("answer", "social", "service")
+# Windows of what texts say: of a user, of a product.
+USER_OPINION_DAYS = (90, 365)
+PRODUCT_OPINION_DAYS = (30, 90, 365)
+# A trend compares the newest days with those before them: 30 with 90.
+TREND_DAYS = (30, 120)
+# Half-life of a user's mean sentiment, in days.
+SENTIMENT_HALF_LIFE_DAYS = 90
+QUOTES = 3
+QUOTED_DAYS = 90
 RECENT_ACTIONS = 100
 LAST_PRODUCTS = 20
 MEDOIDS = 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from encoders.heads.prototypes import ASPECTS
 from pipelines.tables.definitions import (
     CHANNELS,
     COUNTED_EVENTS,
@@ -13,7 +14,12 @@ from pipelines.tables.definitions import (
     LAST_PRODUCTS,
     MEDOIDS,
     PERSONAL,
+    PRODUCT_OPINION_DAYS,
+    QUOTED_DAYS,
+    QUOTES,
     RECENT_ACTIONS,
+    SENTIMENT_HALF_LIFE_DAYS,
+    USER_OPINION_DAYS,
     WINDOWS_DAYS,
 )
 from pipelines.tables.schema import TIMES, Column, Table
@@ -32,7 +38,7 @@ def _history(name: str, comment: str, columns: tuple[Column, ...], depends_on: s
         columns=(_USER, _PURPOSE, *encoder, *columns, *TIMES),
         keys=("user_id", "purpose", *(c.name for c in encoder), "event_timestamp", "created_at"),
         partition_by=("purpose", *(c.name for c in encoder)),
-        purposes=PERSONAL if depends_on is None else ("personalisation",),
+        purposes=PERSONAL if depends_on in (None, "opinions") else ("personalisation",),
         depends_on=depends_on,
         entity="user",
     )
@@ -105,6 +111,32 @@ USER_REVIEW_PROFILE = _history(
         Column("last_review_at", "timestamp", "newest review, UTC"),
     ),
 )
+
+
+_SIDES = {"praised": "praise", "blamed": "blame"}
+
+
+def _opinion_counts(windows: tuple[int, ...]) -> tuple[Column, ...]:
+    return (
+        *_windows("texts_judged", "bigint", "reviews and messages with an opinion on goods, judged by the heads,", windows),
+        *_windows("negative_share", "double", "share of them that are displeased, null without one,", windows),
+        *(c for aspect in ASPECTS for side, verb in _SIDES.items()
+          for c in _windows(f"{aspect}_{side}", "bigint", f"texts that {verb} {aspect}", windows)),
+    )  # fmt: skip
+
+
+USER_OPINIONS = _history(
+    "user_opinions",
+    "What a user's reviews and messages say: how pleased, what is praised and blamed.",
+    (
+        *_opinion_counts(USER_OPINION_DAYS),
+        Column("sentiment_mean", "double", f"decayed mean of the texts' sentiment, half-life {SENTIMENT_HALF_LIFE_DAYS} days, -1 displeased to 1 pleased; null without one"),
+        *(Column(f"aspects_{side}", "array<string>", f"aspects that the texts of {max(USER_OPINION_DAYS)} days {verb}, most often first")
+          for side, verb in _SIDES.items()),
+        Column("last_negative_at", "timestamp", "newest displeased text, UTC"),
+    ),
+    depends_on="opinions",
+)  # fmt: skip
 
 
 def _interest(name: str, comment: str, depends_on: str = "clip", extra: tuple[Column, ...] = ()) -> Table:
@@ -193,6 +225,27 @@ PRODUCT_ACTIVITY = Table(
     entity="product",
 )
 
+PRODUCT_OPINIONS = Table(
+    name="product_opinions",
+    comment="What reviews and messages say of a product. One row per product and day on which a value changes, at the day's end (UTC).",
+    columns=(
+        _PRODUCT,
+        *ENCODER_COLUMNS,
+        *_opinion_counts(PRODUCT_OPINION_DAYS),
+        *_windows("sentiment_mean", "double", "mean sentiment of the texts, -1 displeased to 1 pleased, null without one,", PRODUCT_OPINION_DAYS),
+        *(Column(f"{aspect}_blamed_trend", "double", f"share of the texts that blame {aspect} in 30 days, less that of the 90 days before: above 0 it gets worse; null without texts in both")
+          for aspect in ASPECTS),
+        *(Column(f"{aspect}_{side}_quotes", "array<string>", f"where texts of {QUOTED_DAYS} days {verb} {aspect}, surest first, at most {QUOTES}: review or message id, #, first character, -, end")
+          for aspect in ASPECTS for side, verb in _SIDES.items()),
+        *TIMES,
+    ),
+    keys=("product_id", "encoder", "encoder_version", "event_timestamp", "created_at"),
+    partition_by=("encoder", "encoder_version"),
+    depends_on="opinions",
+    layer="features",
+    entity="product",
+)  # fmt: skip
+
 PRODUCT_VECTORS = Table(
     name="product_vectors",
     comment="A product's vectors. One row per product version, at its start.",
@@ -253,6 +306,6 @@ TAG_CHANGES = Table(
 
 HISTORIES = (
     USER_ACTIVITY, USER_VALUE, USER_RECENT_PRODUCTS, USER_REVIEW_PROFILE, USER_VISUAL_INTEREST, USER_VIDEO_INTEREST,
-    USER_TEXT_INTEREST, USER_SEARCH_INTENT, USER_REVIEW_INTEREST, USER_FUSED, PRODUCT_ACTIVITY, PRODUCT_VECTORS,
-    PRODUCT_TAGS, USER_TAGS,
+    USER_TEXT_INTEREST, USER_SEARCH_INTENT, USER_REVIEW_INTEREST, USER_OPINIONS, USER_FUSED, PRODUCT_ACTIVITY,
+    PRODUCT_OPINIONS, PRODUCT_VECTORS, PRODUCT_TAGS, USER_TAGS,
 )  # fmt: skip

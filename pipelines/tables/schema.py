@@ -39,7 +39,8 @@ class Table:
     retention_days: int = 30
     # Purposes (see settings) a table of user features is computed for, each row belonging to one.
     purposes: tuple[str, ...] = ()
-    # The part of a release the values depend on: "clip", "review", "fused", or None where no encoder is involved.
+    # The part of a release the values depend on: "clip", "review", "fused", "opinions" (the heads on the encoder of
+    # reviews), or None where no encoder is involved.
     depends_on: str | None = None
     entity: str | None = field(default=None)
 

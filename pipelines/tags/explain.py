@@ -82,7 +82,7 @@ def explain(
     if purpose not in SERVICES:
         raise SettingsError(f"no tags are made for the purpose {purpose!r}; there are {', '.join(SERVICES)}")
     of = live_release(settings, release)
-    if not of.has(USER_TAGS):
+    if not of.serves(USER_TAGS):
         raise TagsUnavailableError(f"release {of.name} was made before there were tags; promote one that has them")
     served = read_features(settings, user_id, SERVICES[purpose], release=release, kind=kind)
     if purpose not in served.consents:

@@ -23,7 +23,9 @@ from encoders.heads.prototypes import ASPECTS, named, phrases
     ],
 )
 def test_clauses(text: str, expected: list[str]) -> None:
-    assert clauses(text) == expected
+    found = clauses(text)
+    assert [clause.text for clause in found] == expected
+    assert [text[clause.start : clause.end] for clause in found] == expected
 
 
 def test_a_long_text_gives_so_many_clauses_and_no_more() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from encoders.bundled import prepare
+from encoders.heads.spec import heads_for
 from encoders.spec import resolve
 from pipelines.delta import TableStore
 from pipelines.releases.manifest import Release
@@ -24,7 +25,7 @@ def release() -> Release:
     if chosen.clip_encoder.startswith("bundled:"):
         prepare(chosen.cache_dir)
     clip, review = (resolve(uri) for uri in (chosen.clip_encoder, chosen.review_encoder))
-    return Release("r1", clip=clip, review=review)
+    return Release("r1", clip=clip, review=review, heads=heads_for(review))
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from encoders.heads.judge import Heads
 from encoders.image import decode_image
 from encoders.load import load
 from encoders.video import select_frames
@@ -17,7 +18,7 @@ from pipelines.encoding import job
 from pipelines.encoding.job import encode
 from pipelines.governance.runs import StepReport
 from pipelines.releases.manifest import Release
-from pipelines.tables.aggregates import EMBEDDINGS
+from pipelines.tables.aggregates import EMBEDDINGS, TEXT_JUDGEMENTS
 from tests.encoding.drawn import picture, video
 from tests.encoding.silver_shop import AS_OF, Embeddings, Shop, figures, sha256, vector
 
@@ -81,6 +82,7 @@ def test_every_content_has_one_row(encoded: Encoded) -> None:
         "product_text": 2,
         "query": 2,
         "review": 3,
+        "clause": 3,
         "product_image": 5,
         "product_video": 2,
     }
@@ -88,7 +90,7 @@ def test_every_content_has_one_row(encoded: Encoded) -> None:
 
 def test_vectors_are_unit_and_of_their_encoder(encoded: Encoded, release: Release) -> None:
     for row in encoded.rows.values():
-        spec = release.review if row.modality == "review" else release.clip
+        spec = release.review if row.modality in ("review", "clause") else release.clip
         assert (row.encoder, row.encoder_version) == (spec.name, spec.version)
         assert row.created_at.astimezone(UTC) == AS_OF
         if row.status == "ok":
@@ -112,7 +114,7 @@ def test_figures_count_what_is_in_the_table(encoded: Encoded) -> None:
     for row in encoded.rows.values():
         key = (row.modality, "encoded" if row.status == "ok" else "failed", row.reason)
         counted[key] = counted.get(key, 0) + 1
-    assert figures(encoded.report) == counted
+    assert figures(encoded.report) == counted | {("text_judgements", "rows_written", None): 3}
     assert any(f.measure == "seconds" for f in encoded.report.figures)
 
 
@@ -140,6 +142,25 @@ def test_vectors_are_those_of_the_plain_encoder(encoded: Encoded, release: Relea
     assert [float(s) for s in seconds] == pytest.approx([f.seconds for f in frames], abs=1e-3)
 
 
+def test_every_text_is_judged_once_as_by_the_plain_heads(encoded: Encoded, release: Release) -> None:
+    rows = {row.content_hash: row for row in encoded.shop.store.read(TEXT_JUDGEMENTS).collect()}
+    texts = ["很好 质量不错,尺码合适", "The zip broke after a week.", "什么时候发货?"]
+    assert sorted(rows) == sorted(map(sha256, texts))
+    assert release.heads is not None
+    review = load(release.review, cache_dir=encoded.shop.store.settings.cache_dir)
+    plain = Heads(release.heads).judge(texts, review.encode_texts(texts), review)
+    for text, expected in zip(texts, plain, strict=True):
+        row = rows[sha256(text)]
+        assert (row.encoder, row.encoder_version) == (release.heads.name, release.heads.version)
+        assert (row.label, row.language) == (expected.label, expected.language)
+        assert row.sentiment == pytest.approx(expected.sentiment, abs=1e-3)
+        assert row.confidence == pytest.approx(expected.confidence, abs=1e-3)
+        found = [(o.aspect, o.polarity, o.quote, o.start, o.end) for o in row.opinions]
+        assert found == [(o.aspect, o.polarity, o.clause.text, o.clause.start, o.clause.end) for o in expected.opinions]
+    quoted = {(o.aspect, o.polarity, o.quote) for o in rows[sha256(texts[0])].opinions}
+    assert ("quality", 1, "质量不错") in quoted
+
+
 def test_pooled_vectors_equal_numpy(encoded: Encoded) -> None:
     def mean(modality: str, *names: str) -> np.ndarray:
         summed = np.mean([vector(encoded.row(modality, name)) for name in names], axis=0)
@@ -164,8 +185,9 @@ def test_again_means_no_worker_and_no_write(
 
     monkeypatch.setattr(job, "encoding_function", refuse)
     store = encoded.shop.store
-    version = store.version(EMBEDDINGS)
+    version, judged = store.version(EMBEDDINGS), store.version(TEXT_JUDGEMENTS)
     report = encode(store, encoded.shop.run(days=1), release)
     assert store.version(EMBEDDINGS) == version
+    assert store.version(TEXT_JUDGEMENTS) == judged
     assert report.total("encoded") == report.total("failed") == 0
     assert report.total("from_cache") == len(encoded.rows) - 7  # pooled contents follow from the others

@@ -47,7 +47,7 @@ def test_the_command_writes_a_page_and_logs_a_run(
     figures = json.loads(out.with_suffix(".json").read_text())["measures"]
     assert set(figures) == {measure.name for measure in MEASURES}
     assert figures["device_pairs"]["figures"][0]["value"] == 1.0
-    assert "no such head" in figures["review_sentiment"]["absent"]
+    assert "has no heads" in figures["review_sentiment"]["absent"]
     with mlflow_client(linked.settings) as client:
         experiment = client.get_experiment_by_name(EVALUATIONS_EXPERIMENT)
         assert experiment is not None

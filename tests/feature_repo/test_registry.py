@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from feast import FeatureStore
 
+from encoders.heads.spec import HeadsSpec
 from encoders.spec import EncoderSpec
 from pipelines.errors import SettingsError
 from pipelines.governance.runs import Run
@@ -30,7 +31,8 @@ def release(name: str, clip_version: str) -> Release:
     def spec(encoder: str, version: str, *modalities: str) -> EncoderSpec:
         return EncoderSpec(encoder, version, f"test:{encoder}", modalities, 4, "sha256:0", "Apache-2.0")
 
-    return Release(name, spec("tiny-clip", clip_version, "image", "text"), spec("tiny-e5", "1", "text"))
+    heads = HeadsSpec("tiny-heads", "1", "bundled:tiny-e5", "sha256:1", "sha256:0")
+    return Release(name, spec("tiny-clip", clip_version, "image", "text"), spec("tiny-e5", "1", "text"), heads=heads)
 
 
 R1, R2 = release("r1", "1"), release("r2", "2")
@@ -73,6 +75,7 @@ def test_every_history_has_a_view_per_purpose_and_version(registry: FeatureStore
         "mlflow_models": "models:/tiny-clip/7",
     }
     assert views["user_review_interest_personalisation_tiny_e5_1"].tags["release"] == "r1,r2"
+    assert views["product_opinions_tiny_heads_1"].tags["mlflow_models"] == "models:/tiny-e5/1"
 
 
 def test_every_use_has_a_service_per_release_and_a_bare_name(registry: FeatureStore) -> None:

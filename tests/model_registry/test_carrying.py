@@ -21,10 +21,11 @@ from pipelines.errors import EncoderMismatchError, ReleaseFileError, UnknownRele
 from pipelines.governance.home import open_home
 from pipelines.releases.candidates import candidate
 from pipelines.releases.carrying import export_release, import_release
+from pipelines.releases.heads import named_heads, uri_of
 from pipelines.releases.inventory import newest_metrics
 from pipelines.releases.manifest import Release
 from pipelines.releases.mlflow_client import mlflow_client
-from pipelines.releases.pin import read_pin, write_pin
+from pipelines.releases.pin import any_release, read_pin, write_pin
 from pipelines.releases.registry import register_release, registered_encoders
 from pipelines.settings import Settings
 from tests.hand_made_home import tiny_release
@@ -97,6 +98,28 @@ def test_a_release_arrives_and_waits_to_be_promoted(dev: Settings, prod: Setting
     assert len(runs) == 2
     # In its own home there is nothing to promote.
     assert import_release(dev, tmp_path / "r2.release").new == ()
+
+
+def test_heads_travel_with_their_release(dev: Settings, prod: Settings, tmp_path: Path) -> None:
+    standing = any_release(dev, "r2")
+    weights = tmp_path / "opinions.safetensors"
+    metadata = {"encoder": standing.review.key, "encoder_checksum": standing.review.checksum}
+    save_file({"review.weight": np.ones((1, DIMENSIONS), np.float32)}, weights, metadata)
+    heads = named_heads(f"heads:{weights}", dev)
+    heads.require_on(standing.review)
+    write_pin(dev, [standing, dataclasses.replace(standing, name="r3", heads=heads)], default="r3")
+    taken = dataclasses.replace(tiny_release("r2"), heads=dataclasses.replace(heads, checksum="sha256:other"))
+    write_pin(prod, [any_release(prod, "r1"), taken], default="r1")
+    export_release(dev, "r3", tmp_path / "r3.release")
+    weights.unlink()
+    found = import_release(prod, tmp_path / "r3.release")
+    assert found.heads is not None
+    # Its number is taken here by others.
+    assert (found.heads.version, found.heads.checksum) == ("2", heads.checksum)
+    assert found.new[-1] == uri_of(found.heads)
+    assert named_heads(found.new[-1], prod) == found.heads
+    with pytest.raises(EncoderMismatchError, match=r"heads words-heads/1: no heads at"):
+        export_release(dev, "r3", tmp_path / "again.release")
 
 
 def test_a_version_that_is_taken_gets_the_next_number(dev: Settings, prod: Settings, tmp_path: Path) -> None:

@@ -7,12 +7,19 @@ import json
 
 import pytest
 
+from encoders.heads.spec import HeadsSpec
 from encoders.spec import EncoderSpec
 from pipelines.errors import HomeVersionError, ReleaseDamagedError
 from pipelines.releases.manifest import Release, view_name
 from pipelines.settings import PURPOSES
 from pipelines.tables import HISTORIES
-from pipelines.tables.features import PRODUCT_VECTORS, USER_ACTIVITY, USER_FUSED, USER_VISUAL_INTEREST
+from pipelines.tables.features import (
+    PRODUCT_VECTORS,
+    USER_ACTIVITY,
+    USER_FUSED,
+    USER_OPINIONS,
+    USER_VISUAL_INTEREST,
+)
 
 
 def _spec(name: str, version: str = "1", dimensions: int = 512) -> EncoderSpec:
@@ -29,13 +36,16 @@ def _spec(name: str, version: str = "1", dimensions: int = 512) -> EncoderSpec:
     )
 
 
+HEADS = HeadsSpec("e5-small-heads", "2", "bundled:e5-small", "sha256:2", "sha256:e5-small1")
+
+
 @pytest.fixture
 def release() -> Release:
     return Release("r1", clip=_spec("compact-clip"), review=_spec("e5-small", dimensions=384))
 
 
 def test_json_round_trip_keeps_everything(release: Release) -> None:
-    full = dataclasses.replace(release, heads={"sentiment": "2"}, serving_projection="1", index="1")
+    full = dataclasses.replace(release, heads=HEADS, serving_projection="1", index="1")
     for manifest in (release, full):
         again = Release.from_json(manifest.to_json())
         assert again == manifest
@@ -52,6 +62,17 @@ def test_each_part_has_its_encoder_and_version(release: Release) -> None:
     assert version.startswith("1-")
     with pytest.raises(ValueError, match="no part 'tags'"):
         release.encoder_for("tags")
+
+
+def test_a_release_serves_opinions_where_it_has_heads(release: Release) -> None:
+    judging = dataclasses.replace(release, heads=HEADS)
+    assert judging.encoder_for("opinions") == ("e5-small-heads", "2")
+    assert judging.rests_on("opinions") == (release.review,)
+    assert judging.parts_checksum != release.parts_checksum
+    assert [kept.serves(USER_OPINIONS) for kept in (release, judging)] == [False, True]
+    assert release.serves(USER_ACTIVITY)
+    with pytest.raises(ValueError, match="no part 'opinions' in release r1"):
+        release.encoder_for("opinions")
 
 
 @pytest.mark.parametrize(
@@ -79,6 +100,7 @@ def test_view_names(release: Release) -> None:
 
 
 def test_view_names_are_distinct_and_fit_a_database(release: Release) -> None:
+    release = dataclasses.replace(release, heads=HEADS)
     other = dataclasses.replace(release, name="r2", clip=_spec("compact-clip", "2"))
     names = {
         (table.name, purpose, kept.name * (table.depends_on in ("clip", "fused"))): view_name(table, purpose, kept)

@@ -30,6 +30,9 @@ def delta_type(kind: pa.DataType) -> Any:
     if pa.types.is_map(kind):
         types = {"keyType": delta_type(kind.key_type), "valueType": delta_type(kind.item_type)}
         return {"type": "map", **types, "valueContainsNull": True}
+    if pa.types.is_struct(kind):
+        fields = [{"name": f.name, "type": delta_type(f.type), "nullable": True, "metadata": {}} for f in kind]
+        return {"type": "struct", "fields": fields}
     return _NAMES.get(kind, "float" if pa.types.is_float32(kind) else "binary")
 
 

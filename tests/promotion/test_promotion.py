@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 from pyspark.sql import functions as F
 
+from encoders.errors import EncoderChecksumError
+from encoders.spec import resolve
 from pipelines.errors import (
     EncoderMismatchError,
     PipelineError,
@@ -249,12 +252,22 @@ def test_what_there_is_nothing_to_do_for_is_said(bare: Settings) -> None:
 
 
 def test_other_dimensions_do_not_pass(bare: Settings) -> None:
-    import dataclasses
-
     wider = dataclasses.replace(RELEASE.clip, name="wide", dimensions=768)
     judgement = judged_by_comparison(bare, RELEASE.clip, wider, 0.01, lambda step: None)
     assert not judgement.passes
     assert "wide/1 has 768 dimensions, clip/1 has 8" in judgement.sentence
+
+
+def test_heads_pass_with_a_reason_alone_and_on_their_own_encoder(bare: Settings) -> None:
+    review = resolve("bundled:static-text")
+    write_pin(bare, [dataclasses.replace(RELEASE, review=review)], "r1")
+    with pytest.raises(PromotionRefusedError, match="static-text-heads/1 in place of none: nothing here shows"):
+        promote(bare, ["heads:bundled:static-text"])
+    assert read_log(bare)[-1]["what"] == "refused"
+    with pytest.raises(EncoderChecksumError, match="train the heads anew"):
+        promote(bare, ["heads:bundled:e5-small"])
+    with pytest.raises(PromotionRefusedError, match="are both heads; name one"):
+        promote(bare, ["heads:bundled:e5-small", "heads:bundled:static-text"])
 
 
 def test_one_promotion_at_a_time(bare: Settings) -> None:

@@ -18,7 +18,7 @@ LEAST_EVENTS = 20
 
 
 def _take(evidence: Evidence) -> Measured | Absent:
-    if not evidence.published.release.has(USER_TAGS):
+    if not evidence.published.release.serves(USER_TAGS):
         return Absent(f"release {evidence.published.release.name} was made before there were tags")
     given = _given(evidence)
     known = _well_known(evidence)
