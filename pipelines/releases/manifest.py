@@ -71,7 +71,7 @@ class Release:
             return self.heads.name, self.heads.version
         if depends_on == "tags" and self.tag_calibrations:
             version = self.tags_definition.partition("-")[0]
-            rests_on = f"{self.tags_definition}|{self.clip.key}"
+            rests_on = f"{self.tags_definition}|{self.clip.key}|{self.heads.key if self.heads else ''}"
             return "tags", f"{version}-{hashlib.sha256(rests_on.encode()).hexdigest()[:8]}"
         raise ValueError(f"no part {depends_on!r} in release {self.name}; parts: {(*_ENCODER_PARTS, *_MADE_PARTS)}")
 
@@ -95,11 +95,10 @@ class Release:
     def rests_on(self, depends_on: str) -> tuple[EncoderSpec, ...]:
         """The encoders behind a table that depends on a part: its own, or all of them.
 
-        Opinions are judged from reviews' vectors, tags know pictures'.
+        Opinions are judged from reviews' vectors.
         """
-        of_made = {"opinions": self.review, "tags": self.clip}
-        if depends_on in of_made:
-            return (of_made[depends_on],)
+        if depends_on == "opinions":
+            return (self.review,)
         return (self.encoders[depends_on],) if depends_on in _ENCODER_PARTS else tuple(self.encoders.values())
 
     def to_json(self) -> str:

@@ -216,7 +216,7 @@ _MADE_OF = {MISSED_DAYS: ("user_activity.last_event_at", "user_activity.active_d
 FEATURES: dict[str, dict[str, str]] = {
     table.name: {c.name: c.type for c in table.feature_columns if c.type in _NUMBERS or c.type == "timestamp"}
     for table in HISTORIES
-    if table.entity == "user" and table.depends_on is None
+    if table.entity == "user" and table.depends_on in {None, "opinions"}
 }
 
 

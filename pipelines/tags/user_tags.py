@@ -82,7 +82,7 @@ def tag_inputs(store: TableStore, release: Release, definition: Definition, mome
 
     asked = moments
     for table in FEATURES:
-        asked = _as_of(store, asked, definition.catalogue, table)
+        asked = _as_of(store, release, asked, definition.catalogue, table)
     acts = _acts(store, definition, users, about)
     return TagInputs(
         with_bucket(asked),
@@ -96,12 +96,21 @@ def numbered(moments: pa.Table) -> pa.Table:
     return moments.rename_columns([name.replace("__", ".", 1) for name in moments.column_names])
 
 
-def _as_of(store: TableStore, moments: DataFrame, catalogue: Catalogue, table: str) -> DataFrame:
-    """`moments` with a history's features that conditions look at, as `<table>__<feature>`, in force at each."""
-    names = catalogue.features_of(table)
+def _as_of(store: TableStore, release: Release, moments: DataFrame, catalogue: Catalogue, table: str) -> DataFrame:
+    """`moments` with a history's features that conditions look at, as `<table>__<feature>`, in force at each.
+
+    Of a part that the release does not have they are null.
+    """
+    names, history = catalogue.features_of(table), _HISTORY_OF[table]
     if not names:
         return moments
-    rows = store.read(_HISTORY_OF[table]).select(
+    if not release.serves(history):
+        return moments.withColumns({f"{table}__{name}": F.lit(None).cast("double") for name in names})
+    rows = store.read(history)
+    if history.depends_on:
+        encoder, version = release.encoder_for(history.depends_on)
+        rows = rows.where((F.col("encoder") == encoder) & (F.col("encoder_version") == version))
+    rows = rows.select(
         "user_id",
         "purpose",
         F.unix_micros("event_timestamp").alias("true_at"),
