@@ -23,7 +23,7 @@ from pipelines.serving.repo import FEATURE_REPO, apply, feature_store
 from pipelines.settings import PROJECT_ROOT, Settings
 from pipelines.tables.features import HISTORIES
 
-USES = {"recommendation", "ranking", "marketing", "risk", "product_ranking"}
+USES = {"recommendation", "ranking", "marketing", "profile", "risk", "product_ranking"}
 PICTURES = "user_visual_interest_personalisation_tiny_clip"
 
 
@@ -32,7 +32,8 @@ def release(name: str, clip_version: str) -> Release:
         return EncoderSpec(encoder, version, f"test:{encoder}", modalities, 4, "sha256:0", "Apache-2.0")
 
     heads = HeadsSpec("tiny-heads", "1", "bundled:tiny-e5", "sha256:1", "sha256:0")
-    return Release(name, spec("tiny-clip", clip_version, "image", "text"), spec("tiny-e5", "1", "text"), heads=heads)
+    clip, review = spec("tiny-clip", clip_version, "image", "text"), spec("tiny-e5", "1", "text")
+    return Release(name, clip, review, heads=heads, tag_calibrations={"definition": "1-00000000"})
 
 
 R1, R2 = release("r1", "1"), release("r2", "2")
