@@ -43,7 +43,9 @@ def calibrate(
 ) -> None:
     """Fit the confidences of a home's tags to the truth of the sample shop that it has taken in.
 
-    [dim]mmfs tags calibrate shop-truth tags.calibration.json --home state[/dim]
+    A tag that is given by its very definition (nothing looked at in 90 days) needs no curve.
+
+    [dim]mmfs tags calibrate shop-truth tags.calibration.json --only interest --home state[/dim]
     """
     from pipelines.evaluation.truth import Truth
     from pipelines.run import table_store
@@ -59,7 +61,8 @@ def calibrate(
         with messages.status("judging"):
             judged = judgements(store, default_release(settings), known, moments)
         found = [one for tag, of in sorted(judged.items()) if (one := calibrated(tag, of))]
-        out.write_text(curves_to_json({one.tag: one.curve for one in found}), encoding="utf-8")
+        kept = {one.tag: one.curve for one in found if one.tag.startswith(tuple(only or [""]))}
+        out.write_text(curves_to_json(kept), encoding="utf-8")
         console.print(render_calibration(found))
 
 

@@ -64,7 +64,6 @@ _HOLDS: dict[str, Callable[[Mapping[str, Any], datetime], bool]] = {
     "lifecycle.dormant": _turned("dormant"),
     "lifecycle.lost": _turned("churned"),
     "life_event.new_parent": _turned("new_parent"),
-    "interest.baby_goods": _turned("new_parent"),
     "consumption.price_sensitive": lambda user, _: bool(user["price_sensitivity"] >= _SENSITIVE),
     "consumption.coupon_dependent": lambda user, _: bool(user["coupon_response"] >= _RESPONSIVE),
 }

@@ -103,7 +103,9 @@ def test_view_names_are_distinct_and_fit_a_database(release: Release) -> None:
     release = dataclasses.replace(release, heads=HEADS, tag_calibrations={"definition": "1-00000000"})
     other = dataclasses.replace(release, name="r2", clip=_spec("compact-clip", "2"))
     names = {
-        (table.name, purpose, kept.name * (table.depends_on in ("clip", "fused", "tags"))): view_name(table, purpose, kept)
+        (table.name, purpose, kept.name * (table.depends_on in ("clip", "fused", "tags"))): view_name(
+            table, purpose, kept
+        )
         for table in HISTORIES
         for purpose in table.purposes or (None,)
         for kept in (release, other)
