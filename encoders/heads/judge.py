@@ -1,6 +1,7 @@
 """A text and its vector -> how pleased it is, and what it praises and blames.
 
 Three linear heads on a text encoder's vectors: pleasure of a whole text, pleasure of a clause, aspects of a clause.
+Beside the first stands one on the text's hashed n-grams; both together say how pleased a text is.
 The heads of each bundled encoder are small enough to be committed: `<encoder>.safetensors` beside this file.
 """
 
@@ -16,6 +17,7 @@ from encoders.errors import EncoderChecksumError
 from encoders.heads.clauses import Clause, clauses
 from encoders.heads.judgement import Judgement, Opinion, label_of, opinions_in
 from encoders.heads.language import written_in
+from encoders.heads.ngrams import summed_weights
 from encoders.heads.prototypes import ASPECTS, named
 from encoders.heads.spec import HeadsSpec, resolve_heads
 from encoders.load import Encoder
@@ -61,17 +63,25 @@ class Heads:
         with safe_open(spec.path, framework="numpy") as file:
             self._tensors = {name: file.get_tensor(name).astype(np.float32) for name in file.keys()}  # noqa: SIM118
 
-    def review_pleasure(self, vectors: np.ndarray) -> np.ndarray:
-        """(n, d) unit vectors of whole texts -> (n,) probability of being pleased."""
-        return _probability(vectors, self._tensors, "review")[:, 0]
+    def review_pleasure(self, vectors: np.ndarray, texts: Sequence[str]) -> np.ndarray:
+        """(n, d) unit vectors of whole texts, and the normalised texts -> (n,) probability of being pleased."""
+        logits = self.review_logits(vectors)
+        if "ngrams" in self._tensors:
+            of_vector, of_ngrams, intercept = self._tensors["blend"]
+            logits = of_vector * logits + of_ngrams * summed_weights(texts, self._tensors["ngrams"]) + intercept
+        return _sigmoid(logits)
+
+    def review_logits(self, vectors: np.ndarray) -> np.ndarray:
+        """(n, d) unit vectors of whole texts -> (n,) what the vectors alone say."""
+        return _logits(vectors, self._tensors, "review")[:, 0]
 
     def clause_pleasure(self, vectors: np.ndarray, turned: np.ndarray) -> np.ndarray:
         """(n, d) unit vectors of clauses and (n,) whether they are negated -> (n,) probability of being pleased."""
-        return _probability(clause_inputs(vectors, turned), self._tensors, "clause")[:, 0]
+        return _sigmoid(_logits(clause_inputs(vectors, turned), self._tensors, "clause")[:, 0])
 
     def aspects(self, vectors: np.ndarray) -> np.ndarray:
         """(n, d) unit vectors of clauses -> (n, aspects) probability of being about each."""
-        return _probability(vectors, self._tensors, "aspects")
+        return _sigmoid(_logits(vectors, self._tensors, "aspects"))
 
     def judge(self, texts: Sequence[str], vectors: np.ndarray, encoder: Encoder) -> list[Judgement]:
         """Judge normalised texts with their (n, d) vectors. A text of one clause needs no further encoding."""
@@ -90,7 +100,7 @@ class Heads:
         flat = [clause for some in parts for clause in some]
         pleased = self.clause_pleasure(of_clauses, np.array([negated(clause.text) for clause in flat]))
         about = self.aspects(of_clauses)
-        scores = 2 * self.review_pleasure(vectors) - 1
+        scores = 2 * self.review_pleasure(vectors, texts) - 1
         found, end = [], 0
         for text, score, some in zip(texts, scores, parts, strict=True):
             start, end = end, end + len(some)
@@ -108,6 +118,10 @@ def _topics(clause: str, probabilities: np.ndarray) -> frozenset[str]:
     return named(clause) or frozenset(ASPECTS[i] for i in np.flatnonzero(probabilities >= UNNAMED))
 
 
-def _probability(inputs: np.ndarray, tensors: dict[str, np.ndarray], head: str) -> np.ndarray:
-    logits = inputs @ tensors[f"{head}.weight"].T + tensors[f"{head}.bias"]
+def _logits(inputs: np.ndarray, tensors: dict[str, np.ndarray], head: str) -> np.ndarray:
+    found: np.ndarray = inputs @ tensors[f"{head}.weight"].T + tensors[f"{head}.bias"]
+    return found
+
+
+def _sigmoid(logits: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-np.clip(logits, -30, 30)))

@@ -12,7 +12,7 @@ from encoders.spec import EncoderSpec
 
 HERE = Path(__file__).resolve().parent
 BUNDLED = "bundled:"
-VERSION = "1"
+VERSION = "2"
 """Of the heads that come with the project: raised with their weights and with the rules that read them."""
 
 

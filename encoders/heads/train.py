@@ -14,9 +14,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
 from encoders.bundled import default_cache_dir
+from encoders.heads.blend import blend, ngram_weights
 from encoders.heads.clauses import clauses
 from encoders.heads.corpora import Labelled
 from encoders.heads.fit import logistic
@@ -44,6 +45,8 @@ def main() -> None:
     parser.add_argument("--reviews", type=Path, required=True, help="zh_reviews.csv")
     parser.add_argument("--cache", type=Path, default=default_cache_dir(), help="of set-up and of the kept vectors")
     parser.add_argument("--share", type=float, default=1.0, help="of the texts that the encoder is asked of")
+    parser.add_argument("--blend", action="store_true", help="keep the vector heads that stand; teach only the rest")
+    parser.add_argument("--weighed", type=int, default=700, help="texts of each language that set how sure heads are")
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     spec = resolve(arguments.encoder)
@@ -58,16 +61,30 @@ def main() -> None:
     )
     name = spec.uri.partition(":")[2]
     texts = corpus(arguments.sources, arguments.reviews, CLAUSES)
-    tensors, figures = train(texts, kept, arguments.share)
-    metadata = {"encoder": spec.key, "encoder_checksum": spec.checksum}
-    save_file({key: value.astype(np.float32) for key, value in tensors.items()}, HERE / f"{name}.safetensors", metadata)
-    figures["judgements"] = judged(Heads(resolve_heads(spec.uri)), texts, kept, arguments.share)
     known = json.loads((HERE / "metrics.json").read_text(encoding="utf-8")) if (HERE / "metrics.json").exists() else {}
+    metadata = {"encoder": spec.key, "encoder_checksum": spec.checksum}
+    if arguments.blend:
+        tensors, figures = load_file(HERE / f"{name}.safetensors"), known[name]
+    else:
+        tensors, figures = train(texts, kept, arguments.share)
+    tensors |= _blended(tensors, texts, kept, arguments.share, arguments.weighed)
+    save_file(tensors, HERE / f"{name}.safetensors", metadata)
+    figures |= measured(Heads(resolve_heads(spec.uri)), texts, kept, arguments.share)
     (HERE / "metrics.json").write_text(json.dumps({**known, name: figures}, indent=2) + "\n", encoding="utf-8")
 
 
+def _blended(tensors: Tensors, texts: Corpus, kept: KeptVectors, share: float, count: int) -> Tensors:
+    """The head on n-grams, taught on all labelled training texts but those on which it is weighed."""
+    weighed = texts.unasked(share, count)
+    apart = {row.text for row in weighed}
+    taught = [row for row in texts.training if row.label is not None and row.source != "clause"]
+    weights = ngram_weights([row for row in taught if row.text not in apart])
+    logits = kept.of([row.text for row in weighed]) @ tensors["review.weight"][0] + tensors["review.bias"][0]
+    return {"ngrams": weights, "blend": blend(logits, weighed, weights)}
+
+
 def train(texts: Corpus, kept: KeptVectors, share: float) -> tuple[Tensors, dict[str, object]]:
-    """The tensors of the three heads, and what they get right of held-out texts."""
+    """The tensors of the three heads on vectors, and what the two on clauses get right of held-out texts."""
     training, held_out = texts.asked(share)
     whole = [row for row in training if row.source != "clause" and row.label is not None]
     tests = [row for row in held_out if row.label is not None]
@@ -83,14 +100,10 @@ def train(texts: Corpus, kept: KeptVectors, share: float) -> tuple[Tensors, dict
         "aspects.bias": np.array([bias for _, bias in about]),
     }
     figures: dict[str, object] = {"trained on": _counts(training), "aspects, clauses by cues not trained on": unseen}
-    for language in ("zh", "en"):
-        mine = [row for row in tests if row.language == language]
-        single = [row for row in mine if len(clauses(row.text)) == 1]
-        figures[language] = {
-            "reviews": _right(kept.of([row.text for row in mine]), review, mine),
-            "single clauses": _right(_inputs(single, kept), clause, single),
-        }
-    return tensors, figures
+    single = [row for row in tests if len(clauses(row.text)) == 1]
+    of_language = {name: [row for row in single if row.language == name] for name in ("zh", "en")}
+    figures["single clauses"] = {name: _right(_inputs(rows, kept), clause, rows) for name, rows in of_language.items()}
+    return {name: tensor.astype(np.float32) for name, tensor in tensors.items()}, figures
 
 
 def _clause_head(training: list[Labelled], kept: KeptVectors) -> tuple[np.ndarray, float]:
@@ -132,15 +145,18 @@ def _unseen_cues(aspect: str, rows: list[str], vectors: np.ndarray, is_about: np
     return {"area under curve": round(float(ranks.mean()), 4) if len(ranks) else 0.0, "n": int(left_out.sum())}
 
 
-def judged(heads: Heads, texts: Corpus, kept: KeptVectors, share: float) -> dict[str, dict[str, float]]:
-    """Of held-out texts with a label: shares judged each way, and how many of those judged clearly are right."""
-    found = {}
+def measured(heads: Heads, texts: Corpus, kept: KeptVectors, share: float) -> dict[str, object]:
+    """Of held-out texts with a label, by language: how many are right, by the vectors alone as well; and how many are
+    judged clearly, and right of those."""
+    found: dict[str, object] = {}
     for language in ("zh", "en"):
         rows = [row for row in texts.asked(share)[1] if row.language == language and row.label is not None]
-        scores = heads.review_pleasure(kept.of([row.text for row in rows]))
-        clear = np.abs(2 * scores - 1) > 0.6
-        right = (scores > 0.5) == _labels(rows)
+        vectors, labels = kept.of([row.text for row in rows]), _labels(rows)
+        scores = heads.review_pleasure(vectors, [row.text for row in rows])
+        clear, right = np.abs(2 * scores - 1) > 0.6, (scores > 0.5) == labels
         found[language] = {
+            "reviews": {"accuracy": round(float(right.mean()), 4), "n": len(rows)},
+            "by vectors alone": round(float(((heads.review_logits(vectors) > 0) == labels).mean()), 4),
             "share with a score beyond 0.6": round(float(clear.mean()), 4),
             "right of those": round(float(right[clear].mean()), 4),
         }

@@ -129,8 +129,11 @@ def judging_function(heads: HeadsSpec) -> Callable[[Iterator[pa.RecordBatch]], I
 def _judge(units: pa.Table, heads: Heads) -> pa.Table:
     """A text without a vector of its own is left out; a clause without one counts for nothing."""
     vectors = np.frombuffer(b"".join(units["vector"].to_pylist()), "<f4").reshape(units.num_rows, -1)
-    hashes, texts, parts = [], [], []
-    whole, of_clauses = [], []
+    hashes: list[str] = []
+    texts: list[str] = []
+    parts: list[list[Clause]] = []
+    whole: list[int] = []
+    of_clauses: list[int] = []
     for row, unit in enumerate(units.select(["content_hash", "place", "text", "start", "end"]).to_pylist()):
         if unit["place"] < 0:
             hashes.append(unit["content_hash"])

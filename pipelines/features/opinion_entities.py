@@ -83,11 +83,14 @@ def _counted(rows: pa.Table, purpose: str) -> Counted:
     sums = rows["sums"].combine_chunks().flatten().to_numpy()
     allowed = [purpose in given.split(",") for given in rows["purposes"].to_pylist()]
     return Counted(
-        *(_ints(rows, name) for name in ("day", "held_from", "held_until", "known")),
-        np.array(allowed, dtype=bool),
-        sums.reshape(rows.num_rows, len(SUMS)),
-        _ints(rows, "last_negative"),
-        rows["quotes"].combine_chunks(),
+        day=_ints(rows, "day"),
+        held_from=_ints(rows, "held_from"),
+        held_until=_ints(rows, "held_until"),
+        known=_ints(rows, "known"),
+        allowed=np.array(allowed, dtype=bool),
+        sums=sums.reshape(rows.num_rows, len(SUMS)),
+        last_negative=_ints(rows, "last_negative"),
+        quotes=rows["quotes"].combine_chunks(),
     )
 
 

@@ -7,7 +7,7 @@ arrives as some rows a day.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame
@@ -41,17 +41,20 @@ def build_opinions(store: TableStore, batch: Batch, release: Release, users: Dat
     are about, and of those whose windows expired; rows written per table."""
     if not release.serves(TEXT_JUDGEMENTS) or not store.exists(TEXT_JUDGEMENTS):
         return {USER_OPINIONS.name: 0, PRODUCT_OPINIONS.name: 0}
-    due = users_due(store, batch, release, users).persist()
-    products = touched_products(store, batch, release, users).persist()
-    try:
-        days = {
-            USER_OPINIONS: user_days(store, release, due),
-            PRODUCT_OPINIONS: product_days(store, release, products),
-        }
-        return {table.name: _publish(store, batch, release, table, rows) for table, rows in days.items()}
-    finally:
-        due.unpersist()
-        products.unpersist()
+    ways: tuple[tuple[Table, DataFrame, Callable[[TableStore, Release, DataFrame], DataFrame]], ...] = (
+        (USER_OPINIONS, users_due(store, batch, release, users), user_days),
+        (PRODUCT_OPINIONS, touched_products(store, batch, release, users), product_days),
+    )
+    written = {}
+    for table, entities, days_of in ways:
+        due = entities.persist()
+        try:
+            # Most batches of a shop in which few write touch nobody here.
+            is_idle = due.isEmpty()
+            written[table.name] = 0 if is_idle else _publish(store, batch, release, table, days_of(store, release, due))
+        finally:
+            due.unpersist()
+    return written
 
 
 def _publish(store: TableStore, batch: Batch, release: Release, table: Table, days: DataFrame) -> int:
