@@ -36,9 +36,11 @@ def calibrate(
     out: Annotated[Path, typer.Argument(help="JSON file to write: <catalogue>.calibration.json is read beside it.")],
     at: Annotated[
         list[str] | None,
-        typer.Option("--at", help="Moment to judge at, ISO 8601; may repeat. Default: the shop's end."),
+        typer.Option("--at", help="Moment to judge at, ISO 8601, repeatable. Default: the shop's end."),
     ] = None,
-    catalogue: Catalogue = None,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", help="Write curves of tags whose id begins so alone; repeatable.")
+    ] = None,
     home: Home = None,
 ) -> None:
     """Fit the confidences of a home's tags to the truth of the sample shop that it has taken in.
