@@ -17,6 +17,23 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
+# Files of these folders share what takes long to make: one process runs them. Others are dealt out file by file.
+TOGETHER = ("comparison", "consumers", "encoders", "end_to_end", "model_registry", "sample_shop")
+# Begun first: one of these left for the end would keep one process waiting for the other.
+LONGEST = ("end_to_end", "sources", "features", "encoding", "promotion", "consumers", "comparison", "answers")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Deal tests out to processes (`--dist loadgroup`) by what they share, the longest first."""
+    for item in items:
+        folder = item.path.parent.name
+        item.add_marker(pytest.mark.xdist_group(folder if folder in TOGETHER else f"{folder}/{item.path.stem}"))
+    items.sort(key=lambda item: _place(item.path.parent.name))
+
+
+def _place(folder: str) -> int:
+    return LONGEST.index(folder) if folder in LONGEST else len(LONGEST)
 
 
 @dataclass(frozen=True)

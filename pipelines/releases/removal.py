@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipelines.delta import TableStore
+from pipelines.features.arrivals import backfill_job
 from pipelines.point_in_time.delta_log import open_filesystem, read_snapshot
-from pipelines.releases.backfill import version_predicate
+from pipelines.releases.backfill import quoted, version_predicate
 from pipelines.releases.manifest import Release
 from pipelines.releases.versions import Version, own_encoders, own_histories
 from pipelines.tables.aggregates import EMBEDDINGS
@@ -22,14 +23,10 @@ def remove_rows(store: TableStore, release: Release, others: Sequence[Release]) 
     freed = sum(_remove(store, table, version) for table, version in own_histories(release, others))
     for version in own_encoders(release, others):
         # First what says that there is nothing to encode: without vectors it would be wrong.
-        store.delete_where(PROGRESS, f"job = '{encode_job(version)}'")
+        for job in ("encode/" + "/".join(version), backfill_job(version)):
+            store.delete_where(PROGRESS, f"job = '{quoted(job)}'")
         freed += _remove(store, EMBEDDINGS, version)
     return freed
-
-
-def encode_job(version: Version) -> str:
-    """Name of the job that encodes with a version, as a literal of SQL has it."""
-    return "encode/" + "/".join(text.replace("\\", "\\\\").replace("'", "\\'") for text in version)
 
 
 def _remove(store: TableStore, table: Table, version: Version) -> int:
