@@ -31,7 +31,7 @@ demo: setup ## The whole way on the sample shop, below .cache/demo
 	@$(VENV)/bin/mmfs demo
 
 test: setup ## All tests, in two processes; more arguments: make test ARGS="-k delta"
-	@$(PYTHON) -m pytest -q -n 2 --dist loadgroup --no-loadscope-reorder $(ARGS)
+	@$(PYTHON) -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 feast-suite: setup ## Feast's offline-store suite on ours: make feast-suite FEAST_SRC=<checkout of Feast>
 	@$(PYTHON) -m tests.feast_suite.run "$(FEAST_SRC)" $(ARGS)
@@ -54,7 +54,7 @@ bench-encode: setup ## Texts to vectors: the bundled encoders against the same w
 	@$(PYTHON) -m benchmarks text_encoding
 
 soak: setup ## The long tests: endurance, and many more random examples
-	@MMFS_SOAK=1 $(PYTHON) -m pytest -q -n 2 --dist loadgroup --no-loadscope-reorder -m soak $(ARGS)
+	@MMFS_SOAK=1 $(PYTHON) -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m soak $(ARGS)
 
 lock: ## Choose package versions anew (needs uv)
 	uv pip compile pyproject.toml --extra dev --generate-hashes --no-emit-index-url --no-header \

@@ -44,7 +44,8 @@ def retire(settings: Settings, name: str | None = None) -> Retired:
     open_home(settings, create=False)
     if (journal := read_journal(settings)) is not None:
         raise PromotionPendingError(f"a promotion of {journal.release} was cut off; finish or undo it first")
-    online, left_behind = Held(0, 0), ()
+    online = Held(0, 0)
+    left_behind: tuple[str, ...] = ()
     if name is not None:
         release = any_release(settings, name)
         if name in read_pin(settings).live:

@@ -9,12 +9,13 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from feast import FeatureService
+from feast import FeatureService, FeatureView
 
 from pipelines.errors import TableNotFoundError
 from pipelines.online.layout import field_id
 from pipelines.online.rows import Held
 from pipelines.point_in_time.delta_log import read_snapshot
+from pipelines.serving.delta_source import DeltaSource
 from pipelines.serving.repo import feature_store, packed_store
 from pipelines.settings import Settings
 from pipelines.tables.aggregates import EMBEDDINGS
@@ -79,7 +80,7 @@ def used_views(settings: Settings) -> list[UsedView]:
     return [
         UsedView(
             name=view.name,
-            table=view.batch_source.declared_table.name,
+            table=_source(view).declared_table.name,
             version=(view.tags["encoder"], view.tags["encoder_version"]),
             releases=tuple(view.tags["release"].split(",")),
             services=tuple(sorted(readers[view.name])),
@@ -98,6 +99,12 @@ def unfilled_views(settings: Settings) -> list[UsedView]:
     filled = {(view.table, view.version) for view in views if view.online.rows}
     tables = {table for table, _ in filled}
     return [v for v in views if v.table in tables and (v.table, v.version) in kept - filled]
+
+
+def _source(view: FeatureView) -> DeltaSource:
+    source = view.batch_source
+    assert isinstance(source, DeltaSource)
+    return source
 
 
 def _readers(services: Sequence[FeatureService]) -> dict[str, list[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -48,8 +49,12 @@ KILLS = ("backfilling user_fused", "telling the servers")
 
 
 @pytest.fixture(scope="module")
-def home(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> PromotedHome:
-    return new_home(spark, tmp_path_factory.mktemp("promotion"))
+def home(
+    spark: SparkSession, tmp_path_factory: pytest.TempPathFactory, with_mlflow: Callable[[Settings], Settings]
+) -> PromotedHome:
+    made = new_home(spark, tmp_path_factory.mktemp("promotion"))
+    with_mlflow(made.settings)
+    return made
 
 
 @dataclass(frozen=True)
