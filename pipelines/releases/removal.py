@@ -23,8 +23,8 @@ def remove_rows(store: TableStore, release: Release, others: Sequence[Release]) 
     freed = sum(_remove(store, table, version) for table, version in own_histories(release, others))
     for version in own_encoders(release, others):
         # First what says that there is nothing to encode: without vectors it would be wrong.
-        for job in ("encode/" + "/".join(version), backfill_job(version)):
-            store.delete_where(PROGRESS, f"job = '{quoted(job)}'")
+        jobs = (quoted(job) for job in ("encode/" + "/".join(version), backfill_job(version)))
+        store.delete_where(PROGRESS, "job IN ({})".format(", ".join(f"'{job}'" for job in jobs)))
         freed += _remove(store, EMBEDDINGS, version)
     return freed
 
