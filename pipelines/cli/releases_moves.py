@@ -81,7 +81,7 @@ def retire(
     ] = None,
     home: Home = None,
 ) -> None:
-    """End a release that nobody consumes: its views, services and online rows now, its rows after retention.
+    """End a release that no model in use consumes: its views, services and online rows now, its rows after retention.
 
     [dim]mmfs releases retire r1 --home state[/dim]
     [dim]MMFS_RETIRED_RELEASE_DAYS=0 mmfs releases retire[/dim]
@@ -91,7 +91,10 @@ def retire(
 
     done = end(load_settings(home=home), name)
     if name:
-        console.print(f"{name} is no longer live; {done.online_rows:,} rows online are gone")
+        online = f"{done.online.rows:,} rows online are gone ({readable_bytes(done.online.bytes)})"
+        console.print(f"{name} is no longer live; {online}")
+    if done.left_behind:
+        console.print(f"superseded models that learned from it stay registered: {', '.join(done.left_behind)}")
     console.print(f"{readable_bytes(done.freed_bytes)} of Delta files were freed")
     for release, until in done.waiting.items():
         console.print(f"the rows of {release} are kept until {until:%Y-%m-%d %H:%M} UTC", highlight=False)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
+from functools import reduce
 from typing import TYPE_CHECKING
 
+from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from pipelines.delta import TableStore
 from pipelines.features.changes import device_links
-from pipelines.governance.progress import Batch
+from pipelines.governance.progress import Batch, marked
 from pipelines.releases.manifest import Release
 from pipelines.tables.aggregates import EMBEDDINGS, USER_TILES
 from pipelines.tables.governance import PROGRESS
@@ -37,14 +40,23 @@ def fresh_contents(store: TableStore, batch: Batch, release: Release) -> DataFra
     """Contents (content_id, modality) of the release whose vector has arrived since the last batch; None: none.
 
     Arrival is taken from the time the embeddings' files were written, for `created_at` is a run's time, which may be
-    set: files newer than the start of the job's last finished batch. A compaction of that table makes every vector
-    look new, which costs one recomputation and changes nothing.
+    set: files newer than the start of the job's last finished batch, or than the backfill of the encoder's version,
+    which took them in. A compaction of that table makes every vector look new, which costs one recomputation and
+    changes nothing.
     """
-    since = last_start(store, batch)
-    if since is None or not store.exists(EMBEDDINGS):
+    last = last_start(store, batch)
+    if last is None or not store.exists(EMBEDDINGS):
         return None
-    fresh = _written_after(store.read(EMBEDDINGS), release, since)
+    versions = {release.encoder_for(part) for part in release.encoders}
+    backfilled = marked(store, [backfill_job(version) for version in versions])
+    since = {version: max(last, backfilled.get(backfill_job(version), last)) for version in versions}
+    fresh = _written_after(store.read(EMBEDDINGS), since)
     return None if fresh.isEmpty() else fresh
+
+
+def backfill_job(version: tuple[str, str]) -> str:
+    """The job whose mark says up to when a version's vectors are in the histories that a promotion wrote."""
+    return "backfill/" + "/".join(version)
 
 
 def last_start(store: TableStore, batch: Batch) -> dt.datetime | None:
@@ -56,13 +68,15 @@ def last_start(store: TableStore, batch: Batch) -> dt.datetime | None:
     return None if micros is None else dt.datetime.fromtimestamp(micros / 1e6, dt.UTC)
 
 
-def _written_after(embeddings: DataFrame, release: Release, since: dt.datetime) -> DataFrame:
-    clip, review = release.encoder_for("clip"), release.encoder_for("review")
-    named = F.struct("encoder", "encoder_version")
-    live = (named == F.struct(F.lit(clip[0]), F.lit(clip[1]))) | (named == F.struct(F.lit(review[0]), F.lit(review[1])))
+def _written_after(embeddings: DataFrame, since: Mapping[tuple[str, str], dt.datetime]) -> DataFrame:
+    """Contents with a vector of one of the versions in a file written after the version's time."""
+    at = F.col("_metadata.file_modification_time")
+    newer = [
+        (F.col("encoder") == name) & (F.col("encoder_version") == version) & (at > F.lit(time))
+        for (name, version), time in since.items()
+    ]
     return (
-        embeddings.where((F.col("_metadata.file_modification_time") > F.lit(since)) & (F.col("status") == "ok"))
-        .where(live)
+        embeddings.where(reduce(Column.__or__, newer) & (F.col("status") == "ok"))
         .select(F.col("content_hash").alias("content_id"), "modality")
         .distinct()
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -72,6 +73,17 @@ def start(store: TableStore, batch: Batch) -> None:
 def finish(store: TableStore, batch: Batch) -> None:
     """Record that every write of the batch is done."""
     _record(store, batch, "finished")
+
+
+def mark(store: TableStore, job: str, at: datetime) -> None:
+    """Record of a job without drops of its own up to when (aware, UTC) it took things in; see `marked`."""
+    finish(store, _new_batch(job, (), at, None, history=False))
+
+
+def marked(store: TableStore, jobs: Sequence[str]) -> dict[str, datetime]:
+    """The latest mark of each job that has one."""
+    rows = store.read(PROGRESS).where(F.col("job").isin(*jobs)).groupBy("job").agg(F.max("as_of").alias("at"))
+    return {row.job: _aware(row["at"]) for row in rows.collect()}
 
 
 def _record(store: TableStore, batch: Batch, state: str) -> None:

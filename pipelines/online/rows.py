@@ -18,6 +18,13 @@ class Row(NamedTuple):
     packed: bytes
 
 
+class Held(NamedTuple):
+    """What is kept under a field: rows of entities, and the bytes of the packed rows alone."""
+
+    rows: int
+    bytes: int
+
+
 @dataclass(frozen=True)
 class Reading:
     """Rows of one read, per key in the order asked, per field in the order asked; None where there is none.
@@ -47,8 +54,8 @@ class RowKeeper(Protocol):
     def read(self, keys: Sequence[bytes], fields: Sequence[bytes]) -> Reading:
         """All fields of all keys in one exchange."""
 
-    def counts(self, fields: Sequence[bytes]) -> list[int]:
-        """How many entities have a row of each field. Reads every key of the project: for people, not for services."""
+    def held(self, fields: Sequence[bytes]) -> list[Held]:
+        """What is kept of each field. Goes through every key of the project: for people, not for services."""
 
     def delete_keys(self, keys: Sequence[bytes]) -> int:
         """Delete entities with everything kept of them; returns how many there were."""

@@ -14,7 +14,7 @@ from feast.repo_config import RepoConfig
 from pipelines.errors import OnlineStoreError, OnlineStoreUnreachableError
 from pipelines.online.keys import project_prefix
 from pipelines.online.layout import LAYOUT, times_of
-from pipelines.online.rows import Reading, Row
+from pipelines.online.rows import Held, Reading, Row
 from pipelines.online.store import PackedOnlineStore, PackedOnlineStoreConfig
 
 _KEYS_PER_QUERY = 500
@@ -85,13 +85,14 @@ class SqliteRows:
         rows = [[found.get((key, field)) for field in fields] for key in keys]
         return Reading(rows, said.get("mark"), int(said.get("generation", 0)))
 
-    def counts(self, fields: Sequence[bytes]) -> list[int]:
+    def held(self, fields: Sequence[bytes]) -> list[Held]:
         with self._reading() as connection:
             if connection is None:
-                return [0] * len(fields)
-            query = "SELECT field, count(*) FROM rows WHERE substr(key, 1, ?) = ? GROUP BY field"
-            found = dict(connection.execute(query, [len(self._prefix), self._prefix]).fetchall())
-        return [int(found.get(field, 0)) for field in fields]
+                return [Held(0, 0)] * len(fields)
+            query = "SELECT field, count(*), sum(length(packed)) FROM rows WHERE substr(key, 1, ?) = ? GROUP BY field"
+            found = connection.execute(query, [len(self._prefix), self._prefix])
+            by_field = {field: Held(rows, size) for field, rows, size in found}
+        return [by_field.get(field, Held(0, 0)) for field in fields]
 
     def delete_keys(self, keys: Sequence[bytes]) -> int:
         with self._writing() as connection:

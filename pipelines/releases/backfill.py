@@ -95,8 +95,13 @@ def replace_version(store: TableStore, rows: DataFrame, table: Table, version: V
 
 def version_predicate(version: Version) -> str:
     """Of the partitions that hold a version's rows, in SQL."""
-    name, number = (text.replace("\\", "\\\\").replace("'", "\\'") for text in version)
+    name, number = (quoted(text) for text in version)
     return f"encoder = '{name}' AND encoder_version = '{number}'"
+
+
+def quoted(text: str) -> str:
+    """What stands between the quotes of a literal of Spark SQL."""
+    return text.replace("\\", "\\\\").replace("'", "\\'")
 
 
 def half_lives_of(table: Table) -> tuple[int, ...]:

@@ -24,6 +24,7 @@ from pipelines.releases.manifest import Release
 from pipelines.releases.pin import default_release, live_releases
 from pipelines.releases.registered_state import registered_differently
 from pipelines.releases.registry import register_release
+from pipelines.releases.usage import unfilled_views
 from pipelines.settings import Settings
 from pipelines.tables.governance import MATERIALISED
 
@@ -68,16 +69,27 @@ def repair(settings: Settings, findings: Sequence[Finding]) -> None:
         register_release(default, settings)
         withdraw_other_champions(default, settings)
     # Imported late: Feast takes seconds.
-    from pipelines.run import new_run, table_store
+    from pipelines.run import new_run
     from pipelines.serving.repo import apply
 
     if "apply" in cures:
         apply(settings, new_run(settings), live_releases(settings))
     if "materialise" in cures:
-        with table_store(settings, "mmfs doctor") as store:
-            from pipelines.serving.materialise import materialise
+        _fill_anew(settings)
 
-            materialise(store, new_run(settings))
+
+def _fill_anew(settings: Settings) -> None:
+    from pipelines.run import new_run, table_store
+    from pipelines.serving.materialise import materialise
+    from pipelines.serving.repo import feature_store, packed_store
+
+    feast = feature_store(settings, offline=False)
+    keeper = packed_store(feast).keeper(feast.config)
+    if keeper.mark() is not None:
+        # Not the home's mark, so that nothing counts as taken in; but one, so that servers go on.
+        keeper.set_mark("to be filled anew")
+    with table_store(settings, "mmfs doctor") as store:
+        materialise(store, new_run(settings))
 
 
 def _encoders(settings: Settings, live: Sequence[Release]) -> Iterator[Finding]:
@@ -138,13 +150,16 @@ def _online(settings: Settings) -> Iterator[Finding]:
         rows = []
     written = {row["view"]: row["written_at"] for row in rows if row["online_store"] == online_store_id(feast)}
     newest = max((row["written_at"] for row in rows if row["view"] in written), default=None)
-    taken_in = "everything is taken in again: mmfs materialise"
+    taken_in = "everything is taken in again: mmfs doctor --repair"
     if mark is None:
         yield Finding("online store", "it was emptied, or never filled", taken_in, "materialise")
     elif newest is None or mark != newest.isoformat():
         said = "nothing" if newest is None else f"{newest:%Y-%m-%d %H:%M:%S}"
         yield Finding("online store", f"its mark is {mark}, the home's last materialisation {said}", taken_in,
                       "materialise")  # fmt: skip
+    elif lacking := unfilled_views(settings):
+        found = f"it has no row of {', '.join(view.name for view in lacking)}"
+        yield Finding("online store", found, taken_in, "materialise")
 
 
 _COLUMNS = ("view", "online_store", "written_at")

@@ -14,24 +14,34 @@ from pipelines.releases.registry import registered_encoders
 from pipelines.releases.usage import Stored, UsedView, Version, stored_versions, used_views
 from pipelines.settings import Settings
 
+_STAGES_IN_USE = ("Staging", "Production")
+
 
 @dataclass(frozen=True)
 class Consumer:
-    """A registered model that was trained on features of a release; `service` may be several, with commas."""
+    """A registered model that was trained on features of a release; `service` may be several, with commas.
+
+    `is_current`: the newest version of its model, or one that an alias or a stage is set on.
+    """
 
     uri: str
     service: str
     release: str
+    is_current: bool
 
 
 @dataclass(frozen=True)
 class Usage:
-    """Where versions are used: feature views, services, rows in Delta and online, and the models that consume them."""
+    """Where versions are used: feature views, services, rows in Delta and online, and the models that consume them.
+
+    Bytes are those of Delta's files; online of the packed rows, without what the store adds.
+    """
 
     views: tuple[str, ...]
     services: tuple[str, ...]
     stored: tuple[Stored, ...]
     online_rows: int
+    online_bytes: int
     consumers: tuple[Consumer, ...]
 
     @property
@@ -148,7 +158,8 @@ class _Known:
             views=tuple(view.name for view in views),
             services=tuple(sorted(services)),
             stored=tuple(stored for version in sorted(versions) for stored in self.stored.get(version, ())),
-            online_rows=sum(view.online_rows for view in views),
+            online_rows=sum(view.online.rows for view in views),
+            online_bytes=sum(view.online.bytes for view in views),
             consumers=tuple(consumer for consumer in self.consumers if consumer.release in live),
         )
 
@@ -157,8 +168,21 @@ def consumers(settings: Settings) -> list[Consumer]:
     """The registered models that say which features they consume. Raises PipelineError where MLflow does not answer."""
     with mlflow_client(settings) as client:
         versions = client.search_model_versions()
-    tagged = [(v, v.tags) for v in versions if SERVICE_TAG in v.tags and RELEASE_TAG in v.tags]
-    found = [Consumer(f"models:/{v.name}/{v.version}", tags[SERVICE_TAG], tags[RELEASE_TAG]) for v, tags in tagged]
+        tagged = [v for v in versions if SERVICE_TAG in v.tags and RELEASE_TAG in v.tags]
+        models = [client.get_registered_model(name) for name in sorted({v.name for v in tagged})]
+    newest = {model.name: max(int(v.version) for v in versions if v.name == model.name) for model in models}
+    called = {(model.name, str(version)) for model in models for version in model.aliases.values()}
+    found = [
+        Consumer(
+            f"models:/{v.name}/{v.version}",
+            v.tags[SERVICE_TAG],
+            v.tags[RELEASE_TAG],
+            is_current=int(v.version) == newest[v.name]
+            or (v.name, str(v.version)) in called
+            or v.current_stage in _STAGES_IN_USE,
+        )
+        for v in tagged
+    ]
     return sorted(found, key=lambda consumer: consumer.uri)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,17 +24,22 @@ class Journal:
         previous: the default release that it is to take the place of.
         reason: why it was forced, or None.
         judgements: what the gate said, by part of the release.
-        backfilled: histories that are written.
+        backfilled: histories that are written, with the times (UTC, ISO 8601) at which each was begun.
     """
 
     release: str
     previous: str
     reason: str | None
     judgements: dict[str, str]
-    backfilled: tuple[str, ...] = ()
+    backfilled: dict[str, str] = field(default_factory=dict)
 
-    def with_backfilled(self, table: str) -> Journal:
-        return dataclasses.replace(self, backfilled=(*self.backfilled, table))
+    def with_backfilled(self, table: str, begun: datetime) -> Journal:
+        return dataclasses.replace(self, backfilled={**self.backfilled, table: begun.isoformat()})
+
+    @property
+    def backfilled_since(self) -> datetime | None:
+        """When the first of the histories that stand was begun; None where none was written."""
+        return min((datetime.fromisoformat(begun) for begun in self.backfilled.values()), default=None)
 
 
 def read_journal(settings: Settings) -> Journal | None:
@@ -43,9 +48,8 @@ def read_journal(settings: Settings) -> Journal | None:
     if text is None:
         return None
     try:
-        values = json.loads(text)
-        return Journal(**values | {"backfilled": tuple(values["backfilled"])})
-    except (ValueError, TypeError, KeyError) as error:
+        return Journal(**json.loads(text))
+    except (ValueError, TypeError) as error:
         raise ReleaseDamagedError(f"not a journal of a promotion ({error}): releases/{_JOURNAL}") from error
 
 

@@ -16,9 +16,11 @@ from encoders.spec import EncoderSpec, resolve
 from pipelines.delta import TableStore
 from pipelines.encoding.job import encode
 from pipelines.errors import EncoderMismatchError, EncoderUnusableError, PromotionPendingError, PromotionRefusedError
+from pipelines.features.arrivals import backfill_job
 from pipelines.governance.home import open_home
+from pipelines.governance.progress import mark
 from pipelines.governance.runs import Run
-from pipelines.releases.backfill import backfill
+from pipelines.releases.backfill import backfill, version_predicate
 from pipelines.releases.candidates import candidate as named_candidate
 from pipelines.releases.compare import DEFAULT_MARGIN
 from pipelines.releases.gate import Gate, Judgement, judged_by_comparison, judged_heads
@@ -40,11 +42,12 @@ from pipelines.releases.pin import (
 from pipelines.releases.registry import identity, register_encoder
 from pipelines.releases.removal import remove_rows
 from pipelines.releases.switch import follow_pin
-from pipelines.releases.versions import own_encoders, own_heads, own_histories
+from pipelines.releases.versions import Version, own_encoders, own_heads, own_histories
 from pipelines.run import new_run, table_store
 from pipelines.serving.materialise import materialise, standing_time
 from pipelines.serving.repo import apply, feature_store
 from pipelines.settings import Settings
+from pipelines.tables.aggregates import EMBEDDINGS
 from pipelines.tags.definition import Definition, named_definition, write_definition
 
 Announce = Callable[[str], None]
@@ -217,17 +220,38 @@ def _prepare(store: TableStore, journal: Journal, candidate: Release, announce: 
         # What an earlier attempt wrote may have been overtaken by a run.
         if table.name not in journal.backfilled or not same_pairs(store, table, standing, candidate):
             announce(f"backfilling {table.name}")
+            begun = datetime.now(UTC)
             backfill(store, run, table, standing, candidate)
-            journal = journal.with_backfilled(table.name)
+            journal = journal.with_backfilled(table.name, begun)
             write_journal(settings, journal)
         announce(f"checking {table.name}")
         require_parity(store, table, standing, candidate)
+    _mark_backfilled(store, journal, standing, candidate)
     announce("registering views and services")
     apply(settings, run, [*live, candidate])
     announce("filling the online store")
     materialise(store, run)
     announce("checking the online store")
     require_online_parity(store, run, candidate, histories)
+
+
+def _mark_backfilled(store: TableStore, journal: Journal, standing: Release, candidate: Release) -> None:
+    """Tell the next regular run that it need not take in the new vectors once more.
+
+    Where the new encoder gave vectors that the standing one could not, it must: rows may be due that have no pair.
+    """
+    since = journal.backfilled_since
+    for part, spec in candidate.encoders.items():
+        before, after = (release.encoder_for(part) for release in (standing, candidate))
+        if since is not None and after != before and not _gained(store, before, after):
+            mark(store, backfill_job((spec.name, spec.version)), since)
+
+
+def _gained(store: TableStore, before: Version, after: Version) -> bool:
+    """Whether contents have a vector of the second version that have none of the first."""
+    rows = store.read(EMBEDDINGS).where("status = 'ok'")
+    old, new = (rows.where(version_predicate(v)).select("content_hash", "modality") for v in (before, after))
+    return not new.join(old, ["content_hash", "modality"], "left_anti").isEmpty()
 
 
 def _run_at(store: TableStore) -> Run:

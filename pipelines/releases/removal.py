@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pipelines.delta import TableStore
 from pipelines.encoding.job import encode_job
 from pipelines.encoding.judging import judging_job
+from pipelines.features.arrivals import backfill_job
 from pipelines.point_in_time.delta_log import open_filesystem, read_snapshot
-from pipelines.releases.backfill import version_predicate
+from pipelines.releases.backfill import quoted, version_predicate
 from pipelines.releases.manifest import Release
 from pipelines.releases.versions import Version, own_encoders, own_heads, own_histories
 from pipelines.tables.aggregates import EMBEDDINGS, TEXT_JUDGEMENTS
@@ -26,6 +27,7 @@ def remove_rows(store: TableStore, release: Release, others: Sequence[Release]) 
         # First what says that there is nothing to encode: without vectors it would be wrong.
         for with_clauses in (False, True):
             _forget(store, encode_job("/".join(version), with_clauses=with_clauses))
+        _forget(store, backfill_job(version))
         freed += _remove(store, EMBEDDINGS, version)
     for version in own_heads(release, others):
         _forget(store, judging_job("/".join(version)))
@@ -35,8 +37,7 @@ def remove_rows(store: TableStore, release: Release, others: Sequence[Release]) 
 
 def _forget(store: TableStore, job: str) -> None:
     """Let a job take in every drop again."""
-    literal = job.replace("\\", "\\\\").replace("'", "\\'")
-    store.delete_where(PROGRESS, f"job = '{literal}'")
+    store.delete_where(PROGRESS, f"job = '{quoted(job)}'")
 
 
 def _remove(store: TableStore, table: Table, version: Version) -> int:

@@ -9,15 +9,16 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from pipelines.releases.inventory import ListedEncoder, ListedRelease, Usage
+from pipelines.releases.inventory import Consumer, ListedEncoder, ListedRelease, Usage
 from pipelines.releases.journal import Journal
 
+_KEPT = ("Delta rows", "bytes", "online rows", "bytes")
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
 def render_encoders(encoders: Sequence[ListedEncoder]) -> Group:
     """A table of all, then where each is used."""
-    table = Table("encoder", "aliases", "MLflow", "source", "dims", "in releases", "Delta rows", "bytes", "online rows")
+    table = Table("encoder", "aliases", "MLflow", "source", "dims", "in releases", *_KEPT)
     for e in encoders:
         table.add_row(
             f"{e.name}/{e.version}",
@@ -29,6 +30,7 @@ def render_encoders(encoders: Sequence[ListedEncoder]) -> Group:
             f"{e.usage.rows:,}",
             readable_bytes(e.usage.bytes),
             f"{e.usage.online_rows:,}",
+            readable_bytes(e.usage.online_bytes),
         )
     details = [_details(f"{e.name}/{e.version}", e.usage, e.metrics) for e in encoders]
     return Group(table, *(text for text in details if text is not None))
@@ -36,7 +38,7 @@ def render_encoders(encoders: Sequence[ListedEncoder]) -> Group:
 
 def render_releases(releases: Sequence[ListedRelease]) -> Group:
     """A table of all, then where each is used."""
-    table = Table("release", "default", "encoders", "heads", "fused", "Delta rows", "bytes", "online rows")
+    table = Table("release", "default", "encoders", "heads", "fused", *_KEPT)
     for r in releases:
         table.add_row(
             r.name,
@@ -47,6 +49,7 @@ def render_releases(releases: Sequence[ListedRelease]) -> Group:
             f"{r.usage.rows:,}",
             readable_bytes(r.usage.bytes),
             f"{r.usage.online_rows:,}",
+            readable_bytes(r.usage.online_bytes),
         )
     details = [_details(r.name, r.usage, {}) for r in releases]
     return Group(table, *(text for text in details if text is not None))
@@ -69,12 +72,17 @@ def _details(name: str, usage: Usage, metrics: dict[str, float]) -> Text | None:
     if usage.services:
         lines.append("services that read them: " + ", ".join(usage.services))
     if usage.consumers:
-        lines.append("consumers: " + ", ".join(f"{c.uri} ({c.service}, {c.release})" for c in usage.consumers))
+        lines.append("consumers: " + ", ".join(_consumer(consumer) for consumer in usage.consumers))
     if metrics:
         lines.append("metrics: " + ", ".join(f"{key} {value:.3f}" for key, value in sorted(metrics.items())))
     if not lines:
         return None
     return Text("\n  ".join([name, *lines]) + "\n")
+
+
+def _consumer(consumer: Consumer) -> str:
+    superseded = "" if consumer.is_current else ", superseded"
+    return f"{consumer.uri} ({consumer.service}, {consumer.release}{superseded})"
 
 
 def readable_bytes(size: float) -> str:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pipelines.errors import PromotionPendingError, PromotionRefusedError, UnknownReleaseError
 from pipelines.governance.home import open_home
 from pipelines.online.layout import field_id
+from pipelines.online.rows import Held
 from pipelines.releases.inventory import consumers
 from pipelines.releases.journal import read_journal, read_log, record
 from pipelines.releases.manifest import Release, view_name
@@ -23,66 +24,73 @@ from pipelines.settings import Settings
 class Retired:
     """What went: online rows of views that no live release has, and the bytes of the Delta files that were deleted.
 
-    `waiting` are retired releases whose rows are kept until the given moments (retention).
+    `waiting` are retired releases whose rows are kept until the given moments (retention), `left_behind` the
+    superseded model versions that learned from the release.
     """
 
-    releases: tuple[str, ...]
-    online_rows: int
+    online: Held
     freed_bytes: int
     waiting: dict[str, datetime]
+    left_behind: tuple[str, ...]
 
 
 def retire(settings: Settings, name: str | None = None) -> Retired:
     """Retire a release; without a name, only delete the rows of earlier ones whose retention is over.
 
     Going on after a crash is to call it again. Raises PromotionRefusedError for the default release and for one that
-    a registered model consumes; PromotionPendingError; UnknownReleaseError; PipelineError without MLflow.
+    a registered model in its current version consumes; PromotionPendingError; UnknownReleaseError; PipelineError
+    without MLflow.
     """
     open_home(settings, create=False)
     if (journal := read_journal(settings)) is not None:
         raise PromotionPendingError(f"a promotion of {journal.release} was cut off; finish or undo it first")
-    online_rows = 0
+    online = Held(0, 0)
+    left_behind: tuple[str, ...] = ()
     if name is not None:
         release = any_release(settings, name)
         if name in read_pin(settings).live:
-            _require_unused(settings, name)
+            left_behind = _require_unused(settings, name)
             record(settings, "retiring", name)
             write_pin(settings, [r for r in live_releases(settings) if r != release], read_pin(settings).default)
         elif not any(e["release"] == name and e["what"] == "retiring" for e in read_log(settings)):
             raise UnknownReleaseError(f"release '{name}' never was live")
-        online_rows = _take_offline(settings, release)
+        online = _take_offline(settings, release)
         record(settings, "retired", name)
-    return _delete_rows(settings, name, online_rows)
+    freed, waiting = _delete_rows(settings)
+    return Retired(online, freed, waiting, left_behind)
 
 
-def _require_unused(settings: Settings, name: str) -> None:
+def _require_unused(settings: Settings, name: str) -> tuple[str, ...]:
+    """The superseded model versions that learned from the release: nobody is served by them."""
     if name == read_pin(settings).default:
         raise PromotionRefusedError(f"{name} is the default release; promote or roll back to another first")
-    users = [consumer for consumer in consumers(settings) if consumer.release == name]
-    if users:
-        listed = ", ".join(f"{consumer.uri} ({consumer.service})" for consumer in users)
+    learned = [consumer for consumer in consumers(settings) if consumer.release == name]
+    if any(consumer.is_current for consumer in learned):
+        listed = ", ".join(f"{consumer.uri} ({consumer.service})" for consumer in learned if consumer.is_current)
         raise PromotionRefusedError(
-            f"{name} is consumed by {listed}; train them on another release or delete those model versions first"
+            f"{name} is consumed by {listed}; train them on another release, or delete those model versions or "
+            "withdraw their aliases first"
         )
+    return tuple(consumer.uri for consumer in learned)
 
 
-def _take_offline(settings: Settings, release: Release) -> int:
-    """Views and services leave the registry, and with the views their online rows; how many those were."""
+def _take_offline(settings: Settings, release: Release) -> Held:
+    """Views and services leave the registry, and with the views their online rows; what those were."""
     live = live_releases(settings)
     feast = feature_store(settings, offline=False)
     keeper = packed_store(feast).keeper(feast.config)
     # From here on servers answer that it is not live.
     keeper.raise_generation()
     gone = [view_name(t, p, release) for t, _ in own_histories(release, live) for p in t.purposes or (None,)]
-    rows = sum(keeper.counts([field_id(view) for view in gone]))
+    held = keeper.held([field_id(view) for view in gone])
     apply(settings, new_run(settings), live)
     # A cut-off retirement may have left rows of views that the registry no longer knows.
     keeper.delete_fields([field_id(view) for view in gone])
-    return rows
+    return Held(sum(of_view.rows for of_view in held), sum(of_view.bytes for of_view in held))
 
 
-def _delete_rows(settings: Settings, name: str | None, online_rows: int) -> Retired:
-    """Of all that were retired long enough ago, what no live or kept release needs."""
+def _delete_rows(settings: Settings) -> tuple[int, dict[str, datetime]]:
+    """Of all that were retired long enough ago, what no live or kept release needs: its bytes, and who waits."""
     live, kept, due = live_releases(settings), {}, []
     for retired, at in _retired(settings).items():
         until = at + timedelta(days=settings.retired_release_days)
@@ -92,8 +100,7 @@ def _delete_rows(settings: Settings, name: str | None, online_rows: int) -> Reti
             due.append(any_release(settings, retired))
     others = [*live, *(any_release(settings, retired) for retired in kept)]
     due = [r for r in due if own_histories(r, others) or own_encoders(r, others)]
-    freed = _freed(settings, due, others) if due else 0
-    return Retired((name,) if name else (), online_rows, freed, kept)
+    return _freed(settings, due, others) if due else 0, kept
 
 
 def _freed(settings: Settings, due: Sequence[Release], others: Sequence[Release]) -> int:

@@ -9,11 +9,13 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from feast import FeatureService
+from feast import FeatureService, FeatureView
 
 from pipelines.errors import TableNotFoundError
 from pipelines.online.layout import field_id
+from pipelines.online.rows import Held
 from pipelines.point_in_time.delta_log import read_snapshot
+from pipelines.serving.delta_source import DeltaSource
 from pipelines.serving.repo import feature_store, packed_store
 from pipelines.settings import Settings
 from pipelines.tables.aggregates import EMBEDDINGS, TEXT_JUDGEMENTS
@@ -34,13 +36,14 @@ class Stored:
 
 @dataclass(frozen=True)
 class UsedView:
-    """A registered feature view that depends on a version, the services that read it and its rows online."""
+    """A registered feature view that depends on a version, the services that read it and what is online of it."""
 
     name: str
+    table: str
     version: Version
     releases: tuple[str, ...]
     services: tuple[str, ...]
-    online_rows: int
+    online: Held
 
 
 def stored_versions(settings: Settings) -> dict[Version, list[Stored]]:
@@ -73,17 +76,35 @@ def used_views(settings: Settings) -> list[UsedView]:
     feast = feature_store(settings, offline=False)
     views = sorted((v for v in feast.list_batch_feature_views() if "encoder" in v.tags), key=lambda v: str(v.name))
     readers = _readers(feast.list_feature_services())
-    counts = packed_store(feast).keeper(feast.config).counts([field_id(view.name) for view in views])
+    held = packed_store(feast).keeper(feast.config).held([field_id(view.name) for view in views])
     return [
         UsedView(
             name=view.name,
+            table=_source(view).declared_table.name,
             version=(view.tags["encoder"], view.tags["encoder_version"]),
             releases=tuple(view.tags["release"].split(",")),
             services=tuple(sorted(readers[view.name])),
-            online_rows=count,
+            online=of_view,
         )
-        for view, count in zip(views, counts, strict=True)
+        for view, of_view in zip(views, held, strict=True)
     ]
+
+
+def unfilled_views(settings: Settings) -> list[UsedView]:
+    """Views of a version of which Delta holds rows and nothing is online, while of the same table's other versions
+    something is: versions have rows of the same users. Raises as `used_views`.
+    """
+    views, stored = used_views(settings), stored_versions(settings)
+    kept = {(of.table, version) for version, tables in stored.items() for of in tables if of.rows}
+    filled = {(view.table, view.version) for view in views if view.online.rows}
+    tables = {table for table, _ in filled}
+    return [v for v in views if v.table in tables and (v.table, v.version) in kept - filled]
+
+
+def _source(view: FeatureView) -> DeltaSource:
+    source = view.batch_source
+    assert isinstance(source, DeltaSource)
+    return source
 
 
 def _readers(services: Sequence[FeatureService]) -> dict[str, list[str]]:

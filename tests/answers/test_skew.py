@@ -109,16 +109,16 @@ def told(report: SkewReport, feature: str) -> dict[str | None, int]:
 
 def test_an_honest_log_has_no_skew_and_a_tampered_value_is_found(shop: AnsweringShop, tmp_path: Path) -> None:
     shop.answer("ann", "cyd")
-    report = shop.skew()
-    assert (report.taken_in, report.rows, report.unexplained, report.explained) == (3, 10, 0, 0)
-    assert report.features["r1", COSINE].compared == 6
-    assert report.features["r1", VIEWS].compared == 4
-    assert not AnswerFiles(shop.home.settings).names()
     # One value of one user, and one vector that similarities are made of.
     shop.online.write(ACTIVITY, "cyd", DAY, views_7d=40)
     shop.online.write(PICTURES, "cyd", DAY, **TASTE | {"mean_7d": [0.8, 0.6, 0.0, 0.0]})
     shop.answer("ann", "cyd")
     tampered = shop.skew()
+    assert (tampered.taken_in, tampered.rows, tampered.explained) == (6, 20, 0)
+    assert not AnswerFiles(shop.home.settings).names()
+    assert tampered.features["r1", COSINE].compared == 12
+    assert tampered.features["r1", VIEWS].compared == 8
+    # Of the honest half nothing differs.
     assert told(tampered, VIEWS) == {None: 2}
     assert told(tampered, f"{PICTURES}__mean_7d") == {None: 1}
     assert told(tampered, COSINE) == {None: 2}

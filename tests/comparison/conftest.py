@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -18,8 +18,8 @@ from tests.comparison.drawn_home import drawn_home
 
 
 @pytest.fixture(scope="session")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    return drawn_home(tmp_path_factory.mktemp("drawn"), users=100, days=40)
+def settings(tmp_path_factory: pytest.TempPathFactory, with_mlflow: Callable[[Settings], Settings]) -> Settings:
+    return with_mlflow(drawn_home(tmp_path_factory.mktemp("drawn"), users=100, days=40))
 
 
 @pytest.fixture(scope="session")

@@ -27,8 +27,14 @@ def store_of(spark: SparkSession) -> Callable[[Settings], TableStore]:
 
 
 @pytest.fixture(scope="session")
-def shop(tmp_path_factory: pytest.TempPathFactory, store_of: Callable[[Settings], TableStore]) -> TasteShop:
-    return TasteShop(tmp_path_factory.mktemp("taste"), store_of)
+def shop(
+    tmp_path_factory: pytest.TempPathFactory,
+    store_of: Callable[[Settings], TableStore],
+    with_mlflow: Callable[[Settings], Settings],
+) -> TasteShop:
+    shop = TasteShop(tmp_path_factory.mktemp("taste"), store_of)
+    with_mlflow(shop.settings)
+    return shop
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from pipelines.encoding.job import encode
 from pipelines.releases.manifest import Release
 from pipelines.tables.aggregates import EMBEDDINGS
@@ -12,6 +14,25 @@ from tests.encoding.drawn import picture
 from tests.encoding.silver_shop import Shop, sha256, vector
 
 
+def test_a_file_that_returns_is_encoded(new_shop: Callable[[], Shop], release: Release) -> None:
+    shop = new_shop()
+    names = ("a.png", "returns.png", "gone.png")
+    shop.drop("d1", media={n: picture(i) for i, n in enumerate(names)}, images={"p": ["a.png", "returns.png"],
+                                                                              "q": ["gone.png"]})  # fmt: skip
+    for name in names[1:]:
+        (shop.folder / "d1" / name).unlink()
+    assert encode(shop.store, shop.run(0), release).total("failed", "image") == 2
+    (shop.folder / "d1" / "returns.png").write_bytes(shop.media["returns.png"])
+    assert encode(shop.store, shop.run(1), release).total("failed", "image") == 1
+    rows = shop.embeddings()
+    gone = rows[sha256(shop.media["gone.png"]), "image", "1"]
+    assert (gone.reason, gone.details["attempts"]) == ("missing", "2")
+    assert rows[sha256(shop.media["returns.png"]), "image", "1"].status == "ok"
+    members = ",".join(sha256(shop.media[name]) for name in ("a.png", "returns.png"))
+    assert rows[sha256(members), "product_image", "1"].details["members_missing"] == "0"
+
+
+@pytest.mark.soak
 def test_a_file_that_returns_is_encoded_and_one_that_does_not_is_given_up(
     new_shop: Callable[[], Shop], release: Release
 ) -> None:

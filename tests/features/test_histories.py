@@ -152,7 +152,8 @@ def check(found: History, table: Table, key: tuple[str, ...], day: int, expected
 USER_TABLES = (USER_ACTIVITY, USER_VALUE, USER_REVIEW_PROFILE, USER_RECENT_PRODUCTS)
 
 
-def check_all(store: TableStore, shop: Shop, drop: int, days: range, context: str) -> None:
+def check_all(store: TableStore, shop: Shop, drop: int, days: range, context: str) -> dict[Table, History]:
+    """Compare every history with brute force; the users' histories."""
     oracle = Oracle(shop, drop)
     tables = {table: history(store, table) for table in USER_TABLES}
     columns = {name for table in USER_TABLES for name in table.column_names}
@@ -169,10 +170,11 @@ def check_all(store: TableStore, shop: Shop, drop: int, days: range, context: st
         for day in days:
             check(products, PRODUCT_ACTIVITY, (product,), day, oracle.product_values(prices, product, day), context)
     assert all(max(by_day) < days.stop for found in [*tables.values(), products] for by_day in found.values())
+    return tables
 
 
-def rows(store: TableStore) -> dict[str, int]:
-    return {t.name: store.read(t).count() for t in (*USER_TABLES, PRODUCT_ACTIVITY, USER_DAILY)}
+def versions(store: TableStore) -> dict[str, int | None]:
+    return {t.name: store.version(t) for t in (*USER_TABLES, PRODUCT_ACTIVITY, USER_DAILY)}
 
 
 def replay(spark: SparkSession, home: Path, shop: Shop, days: range) -> None:
@@ -184,21 +186,20 @@ def replay(spark: SparkSession, home: Path, shop: Shop, days: range) -> None:
         if k == drop:
             write_silver(store, shop, drop, one_load=False)
         run_features(store, moment)
-        check_all(store, shop, drop, range(days.start, int(moment) + 1, days.step), f"run {k}")
-        for table in USER_TABLES:
-            now = history(store, table)
+        found = check_all(store, shop, drop, range(days.start, int(moment) + 1, days.step), f"run {k}")
+        for table, now in found.items():
             for key, by_day in before.get(table, {}).items():
-                for day, versions in by_day.items():
-                    assert now[key][day][: len(versions)] == versions, "history was rewritten"
+                for day, rows in by_day.items():
+                    assert now[key][day][: len(rows)] == rows, "history was rewritten"
             for by_day in now.values():
-                for day, versions in by_day.items():
-                    created = [c for c, _ in versions]
+                for day, rows in by_day.items():
+                    created = [c for c, _ in rows]
                     assert len(set(created)) == len(created), "two rows of one moment"
                     assert all(c >= START + timedelta(days=day) for c in created), "known before it was true"
             before[table] = now
-    counted = rows(store)
+    written = versions(store)
     run_features(store, shop.runs[-1])
-    assert rows(store) == counted
+    assert versions(store) == written
 
 
 def load(spark: SparkSession, home: Path, shop: Shop) -> None:
@@ -208,8 +209,8 @@ def load(spark: SparkSession, home: Path, shop: Shop) -> None:
     run_features(store, last)
     check_all(store, shop, shop.last_drop, range(last + 1), "one load")
     for by_day in history(store, USER_ACTIVITY).values():
-        for day, versions in by_day.items():
-            assert [c for c, _ in versions] == [START + timedelta(days=day)], "known at the day's end"
+        for day, rows in by_day.items():
+            assert [c for c, _ in rows] == [START + timedelta(days=day)], "known at the day's end"
 
 
 def test_replayed_drops_agree_with_brute_force(spark: SparkSession, tmp_path: Path) -> None:

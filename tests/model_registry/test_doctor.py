@@ -22,11 +22,12 @@ from pipelines.releases.pin import write_pin
 from pipelines.releases.registry import register_encoder, register_release
 from pipelines.serving.online import read_features
 from pipelines.serving.progress import online_store_id
-from pipelines.serving.repo import apply
+from pipelines.serving.repo import apply, feature_store
 from pipelines.settings import Settings
+from pipelines.tables.features import USER_VISUAL_INTEREST
 from pipelines.tables.governance import MATERIALISED
 from tests.hand_made_home import tiny_release
-from tests.online.online_home import ACTIVITY, OnlineHome
+from tests.online.online_home import ACTIVITY, PICTURES, OnlineHome
 from tests.point_in_time.delta_by_hand import commit
 
 R1, R2 = tiny_release("r1"), tiny_release("r2", "2")
@@ -117,6 +118,19 @@ def test_an_emptied_or_restored_online_store_is_told(settings: Settings, home: O
     assert (found.where, found.cure) == ("online store", "materialise")
     assert "its mark is 2020-01-01T00:00:00+00:00" in found.found
     home.keeper.set_mark(FILLED.isoformat())
+
+
+def test_a_release_without_its_rows_online_is_told(settings: Settings, home: OnlineHome) -> None:
+    location = Path(USER_VISUAL_INTEREST.location(settings.under_home()))
+    of_r2 = {"encoder": "tiny-clip", "encoder_version": "2"}
+    commit(location, pa.table({"user_id": ["ann"], "purpose": ["personalisation"]}), partition=of_r2)
+    [found] = examine(settings)
+    assert (found.where, found.cure) == ("online store", "materialise")
+    missing = PICTURES.replace("tiny_clip_1", "tiny_clip_2")
+    assert missing in found.found
+    assert PICTURES not in found.found
+    home.feast = feature_store(settings, offline=False)
+    home.write(missing, "ann", weight_7d=2.5)
 
 
 def test_mlflow_that_is_down_is_told_and_not_needed(settings: Settings) -> None:

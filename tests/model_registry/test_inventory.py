@@ -58,10 +58,11 @@ def test_an_encoder_says_where_it_is_used(settings: Settings) -> None:
     assert PICTURES not in second.usage.views
     # The user's pictures and the product's.
     assert first.usage.online_rows == 2
+    assert first.usage.online_bytes > 100
     assert "recommendation_r1" in first.usage.services
     assert "recommendation_r2" not in first.usage.services
     assert "user_fused_personalisation_fused_1" in "".join(first.usage.views)
-    assert (first.usage.consumers, second.usage.consumers) == ((), (Consumer("models:/churn/1", "risk", "r2"),))
+    assert (first.usage.consumers, second.usage.consumers) == ((), (Consumer("models:/churn/1", "risk", "r2", True),))
 
 
 def test_a_release_says_what_it_is_made_of(settings: Settings) -> None:

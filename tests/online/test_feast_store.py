@@ -14,6 +14,8 @@ from feast.protos.feast.types.Value_pb2 import Value
 from feast.types import Float64
 
 from pipelines.errors import FeatureViewError, OnlineStoreNotReadyError
+from pipelines.online.layout import RowSchema, field_id
+from pipelines.online.rows import Held
 from tests.online.shop_repo import DAY, HOUR, Shop, likes_row
 
 ANN = {
@@ -137,12 +139,17 @@ def test_rows_of_an_earlier_schema_are_read_by_name(shop: Shop) -> None:
 
 def test_a_deleted_view_takes_its_rows_along(shop: Shop) -> None:
     put_level(shop, 1, DAY)
+    shop.put("bob", DAY, city=Value(string_val="a city"))
     keeper = shop.online.keeper(shop.store.config)
+    fields = [field_id("visits"), field_id("likes")]
+    row = RowSchema.of(shop.store.get_feature_view("likes")).prefix
+    assert keeper.held(fields) == [Held(0, 0), Held(2, 2 * row + len("a city"))]
     before = keeper.read([], []).generation
     objects = shop.objects()
     gone: list[Any] = [shop.store.get_feature_service("all"), shop.store.get_feature_view("likes")]
     shop.store.apply(objects[:1], objects_to_delete=gone, partial=False)
     assert keeper.read([], []).generation > before
+    assert keeper.held(fields) == [Held(0, 0)] * 2
     shop.store.apply(objects)
     assert level(shop) == ("NOT_FOUND", None)
 

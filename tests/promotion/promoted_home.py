@@ -122,6 +122,10 @@ class PromotedHome:
         self._append(EMBEDDINGS, rows, name)
         return f"open-clip:{folder}"
 
+    def embed_later(self, name: str) -> None:
+        """A vector of a content that no tile names."""
+        self._append(EMBEDDINGS, [_embedding("f" * 64, "product_image", name, _turned("f" * 64, 0))], f"{name}/later")
+
     def answers(self, release: str | None = None) -> dict[str, str]:
         """Everything that a recommender gets of each user, as text; the release is part of it."""
         reader = OnlineReader(self.settings)

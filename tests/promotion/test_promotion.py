@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +21,10 @@ from pipelines.errors import (
     PromotionRefusedError,
     UnknownReleaseError,
 )
+from pipelines.features.arrivals import fresh_contents
+from pipelines.governance.progress import Batch
+from pipelines.online.layout import field_id
+from pipelines.releases.doctor import examine, repair
 from pipelines.releases.gate import judged_by_comparison
 from pipelines.releases.journal import read_journal, read_log
 from pipelines.releases.lineage import RELEASE_TAG, SERVICE_TAG
@@ -29,15 +34,16 @@ from pipelines.releases.promote import promote
 from pipelines.releases.registry import CHAMPION, registered_encoders
 from pipelines.releases.retire import Retired, retire
 from pipelines.releases.switch import rollback
-from pipelines.serving.repo import feature_store
+from pipelines.serving.repo import feature_store, packed_store
 from pipelines.settings import Settings
 from pipelines.tables.aggregates import EMBEDDINGS
 from pipelines.tables.features import HISTORIES, USER_VISUAL_INTEREST
-from tests.features.interest_shop import RELEASE
+from tests.features.interest_shop import RELEASE, at
 from tests.hand_made_home import tiny_release
-from tests.promotion.promoted_home import Killed, PromotedHome, killed_at, new_home, passing, refusing
+from tests.promotion.promoted_home import LOADED, Killed, PromotedHome, killed_at, new_home, passing, refusing
 
 if TYPE_CHECKING:
+    from mlflow import MlflowClient
     from pyspark.sql import SparkSession
 
 Answers = dict[str, str]
@@ -46,8 +52,12 @@ KILLS = ("backfilling user_fused", "telling the servers")
 
 
 @pytest.fixture(scope="module")
-def home(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> PromotedHome:
-    return new_home(spark, tmp_path_factory.mktemp("promotion"))
+def home(
+    spark: SparkSession, tmp_path_factory: pytest.TempPathFactory, with_mlflow: Callable[[Settings], Settings]
+) -> PromotedHome:
+    made = new_home(spark, tmp_path_factory.mktemp("promotion"))
+    with_mlflow(made.settings)
+    return made
 
 
 @dataclass(frozen=True)
@@ -134,9 +144,10 @@ def late_rows(home: PromotedHome, rolled_back: RolledBack) -> dict[str, list[tup
 
 @dataclass(frozen=True)
 class Ended:
-    """What was said when r1 was to be retired while a model consumed it, and afterwards."""
+    """What was said when r1 was to be retired while a model consumed it: while its newest version, and then while an
+    older one with an alias did; and afterwards, when only an older one was left."""
 
-    refusal: str
+    refusals: tuple[str, str]
     done: Retired
     answers: Answers
 
@@ -145,14 +156,26 @@ class Ended:
 def ended(home: PromotedHome, rolled_back: RolledBack) -> Ended:
     with mlflow_client(home.settings) as client:
         client.create_registered_model("churn")
-        run = client.create_run("0")
-        tags = {SERVICE_TAG: "risk", RELEASE_TAG: "r1"}
-        client.create_model_version("churn", source=run.info.artifact_uri, run_id=run.info.run_id, tags=tags)
+        _learned(client, "r1")
+    refusals = [_refusal(home)]
+    with mlflow_client(home.settings) as client:
+        _learned(client, "r3")
+        client.set_registered_model_alias("churn", "served", "1")
+    refusals.append(_refusal(home))
+    with mlflow_client(home.settings) as client:
+        client.delete_registered_model_alias("churn", "served")
+    return Ended((refusals[0], refusals[1]), retire(home.settings, "r1"), home.answers())
+
+
+def _learned(client: MlflowClient, release: str) -> None:
+    run, tags = client.create_run("0"), {SERVICE_TAG: "risk", RELEASE_TAG: release}
+    client.create_model_version("churn", source=run.info.artifact_uri, run_id=run.info.run_id, tags=tags)
+
+
+def _refusal(home: PromotedHome) -> str:
     with pytest.raises(PromotionRefusedError) as told:
         retire(home.settings, "r1")
-    with mlflow_client(home.settings) as client:
-        client.delete_model_version("churn", "1")
-    return Ended(str(told.value), retire(home.settings, "r1"), home.answers())
+    return str(told.value)
 
 
 def test_a_release_that_the_gate_refuses_leaves_nothing(home: PromotedHome, undone: Refused) -> None:
@@ -202,6 +225,32 @@ def test_going_back_gives_the_same_bytes(rolled_back: RolledBack, promoted: Prom
     assert rolled_back.forth == promoted.answers
 
 
+def test_the_next_run_need_not_take_in_the_new_vectors_again(home: PromotedHome, rolled_back: RolledBack) -> None:
+    batch = Batch("features", (), at(18), LOADED, False, "next")
+    [release] = [release for release in live_releases(home.settings) if release.name == "r3"]
+    assert fresh_contents(home.store, batch, release) is None
+    # Those that come later it must.
+    home.embed_later("tuned")
+    fresh = fresh_contents(home.store, batch, release)
+    assert fresh is not None
+    assert [row.modality for row in fresh.collect()] == ["product_image"]
+
+
+@pytest.mark.soak
+def test_the_doctor_fills_in_a_release_that_lacks_its_rows(
+    home: PromotedHome, rolled_back: RolledBack, promoted: Promoted
+) -> None:
+    feast = feature_store(home.settings, offline=False)
+    views = [view.name for view in feast.list_batch_feature_views() if "_tuned_1" in view.name]
+    packed_store(feast).keeper(feast.config).delete_fields([field_id(name) for name in views])
+    assert home.answers() != promoted.answers
+    [found] = examine(home.settings)
+    assert "user_visual_interest_personalisation_tuned_1" in found.found
+    repair(home.settings, [found])
+    assert examine(home.settings) == []
+    assert home.answers() == promoted.answers
+
+
 @pytest.mark.soak
 def test_regular_runs_go_on_for_every_live_release(late_rows: dict[str, list[tuple[str, datetime]]]) -> None:
     # Also: nothing that was backfilled differs from what a regular run makes of it, or it would be corrected here.
@@ -209,11 +258,12 @@ def test_regular_runs_go_on_for_every_live_release(late_rows: dict[str, list[tup
 
 
 def test_a_release_that_is_consumed_stays(ended: Ended) -> None:
-    assert "r1 is consumed by models:/churn/1 (risk)" in ended.refusal
+    assert all("r1 is consumed by models:/churn/1 (risk)" in refusal for refusal in ended.refusals)
+    assert ended.done.left_behind == ("models:/churn/1",)
 
 
 def test_a_retired_release_is_gone_with_its_rows(home: PromotedHome, ended: Ended, promoted: Promoted) -> None:
-    assert ended.done.online_rows > 0
+    assert ended.done.online.bytes > ended.done.online.rows > 0
     assert ended.done.freed_bytes > 0
     assert ended.answers == promoted.answers
     rows = home.store.read(USER_VISUAL_INTEREST)
