@@ -1,0 +1,92 @@
+"""A home in which the day before was worked through, once; each test has a copy of its own."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pipelines.delta import TableStore
+from pipelines.features.build import build_features
+from pipelines.governance.home import open_home
+from pipelines.governance.runs import Run
+from pipelines.releases.pin import write_pin
+from pipelines.serving.materialise import materialise
+from pipelines.serving.repo import apply
+from pipelines.settings import ConsentDefaults, Settings
+from pipelines.sources.ingest import ingest
+from pipelines.stream.job import EventStream, StreamOptions
+from pipelines.stream.sources import FolderSource
+from tests.stream.drawn_shop import DAY, RELEASE, DrawnShop, Row, write_lines
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+SHOP = DrawnShop(seed=3)
+
+
+@dataclass
+class StreamedHome:
+    """A home, a folder that its stream reads, and the figures that the stream announced."""
+
+    store: TableStore
+    incoming: Path
+    said: list[dict[str, Any]] = field(default_factory=list)
+
+    def run(self, at: Any) -> Run:
+        return Run(self.store.settings, at, "test")
+
+    def put(self, name: str, rows: list[Row]) -> None:
+        write_lines(self.incoming / f"{name}.jsonl", rows)
+
+    def stream(self, files_per_batch: int = 1, **options: Any) -> list[dict[str, Any]]:
+        """Take in what is there; the figures of the micro-batches."""
+        self.incoming.mkdir(exist_ok=True)
+        source = FolderSource(str(self.incoming), files_per_batch)
+        before = len(self.said)
+        options = {"trigger_seconds": None} | options
+        EventStream(self.store, source, StreamOptions(**options), self.said.append).run()
+        return self.said[before:]
+
+
+@pytest.fixture(scope="session")
+def day_before(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("streamed")
+    store = TableStore(spark, settings_of(folder))
+    open_home(store.settings, create=True)
+    write_pin(store.settings, [RELEASE], "r1")
+    SHOP.write_history(folder / "history")
+    run = Run(store.settings, DAY, "first")
+    ingest(store, run, str(folder / "history"))
+    SHOP.write_contents(store)
+    build_features(store, run, RELEASE)
+    return folder
+
+
+@pytest.fixture
+def new_home(day_before: Path, spark: SparkSession, tmp_path: Path) -> Callable[[str], StreamedHome]:
+    """A copy of the home by name."""
+
+    def copied(name: str) -> StreamedHome:
+        shutil.copytree(day_before, tmp_path / name)
+        return StreamedHome(TableStore(spark, settings_of(tmp_path / name)), tmp_path / name / "incoming")
+
+    return copied
+
+
+@pytest.fixture
+def streamed_home(new_home: Callable[[str], StreamedHome]) -> StreamedHome:
+    """Served, too."""
+    home = new_home("served")
+    run = home.run(DAY)
+    apply(home.store.settings, run)
+    materialise(home.store, run)
+    return home
+
+
+def settings_of(folder: Path) -> Settings:
+    return Settings(home=str(folder / "home"), consent_default=ConsentDefaults(personalisation="allow"))
