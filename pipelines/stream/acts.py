@@ -5,17 +5,17 @@ Worked out by the definitions that the daily sums and tiles are made by, each ev
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from pipelines.features.daily import event_sums
+from pipelines.features.interest_rows import TIMESTAMP
 from pipelines.features.scalars import DAILY
 from pipelines.features.sliding import NEVER
 from pipelines.features.tiles import interest_events, tiles
@@ -27,7 +27,7 @@ EVENT_COLUMNS = (
     "price", "currency", "channel", "session_id", "dwell_seconds", "attributes", "available_at", "allowed_purposes",
 )  # fmt: skip
 PICTURE = "product_image"
-_EPOCH = dt.date(1970, 1, 1)
+_INSTANTS = {"at": "event_timestamp", "available": "available_at"}
 
 
 @dataclass(frozen=True)
@@ -74,17 +74,18 @@ class Act:
         return next((tile.content_id for tile in self.tiles if tile.modality == PICTURE), None)
 
 
-def acts_of_events(events: DataFrame, contents: DataFrame, settings: Settings) -> Iterator[Act]:
+def acts_of_events(spark: SparkSession, events: pa.Table, contents: DataFrame, settings: Settings) -> Iterator[Act]:
     """The acts of silver events with `allowed_purposes` (EVENT_COLUMNS). `contents` is silver's product_contents."""
-    apart = events.withColumns({"day": F.col("event_date"), "drop_id": F.col("event_id")})
+    frame = spark.createDataFrame(events)
+    apart = frame.withColumns({"day": F.col("event_date"), "drop_id": F.col("event_id")})
     sums = _sums(event_sums(apart, settings)).toArrow()
     by_event = {name: row for row, name in enumerate(sums["drop_id"].to_pylist())}
-    matrix = np.column_stack([sums[name].cast(pa.float64()).to_numpy() for name in DAILY.sums])
+    matrix = np.column_stack([sums[name].to_numpy() for name in DAILY.sums])
     weights = _tiles(apart, contents)
-    columns = ("event_id", "subject_id", "event_type", "allowed_purposes", "product_id", "session_id", "query")
-    instants = [F.unix_date("event_date"), F.unix_micros("event_timestamp"), F.unix_micros("available_at")]
-    rows = events.select(*columns, *(c.alias(n) for n, c in zip(("day", "at", "available"), instants, strict=True)))
-    for row in rows.toArrow().to_pylist():
+    numbers = {"day": events["event_date"].cast(pa.int32())}
+    numbers |= {n: events[c].cast(TIMESTAMP).cast(pa.int64()) for n, c in _INSTANTS.items()}
+    names = ("event_id", "subject_id", "event_type", "allowed_purposes", "product_id", "session_id", "query")
+    for row in pa.table({name: events[name] for name in names} | numbers).to_pylist():
         event = row["event_id"]
         yield Act(
             event, row["subject_id"], row["event_type"], row["day"], row["at"], row["available"],
@@ -111,8 +112,3 @@ def _tiles(events: DataFrame, contents: DataFrame) -> dict[str, list[Tile]]:
     for (event, modality, content), weight in zip(names, weights, strict=True):
         of_event.setdefault(event, []).append(Tile(modality, content, weight))
     return of_event
-
-
-def day_of(moment: dt.datetime) -> int:
-    """The UTC day of an aware moment, since 1970."""
-    return (moment.astimezone(dt.UTC).date() - _EPOCH).days

@@ -19,7 +19,6 @@ from pipelines.sources.bronze import blank_erased
 from pipelines.sources.deduplication import DUPLICATE, KEPT, QUARANTINED
 from pipelines.sources.quarantine import quarantine_rows
 from pipelines.sources.silver import Intake, checked_rows, judged_events
-from pipelines.sources.values import given
 from pipelines.stream.acts import EVENT_COLUMNS
 from pipelines.stream.known_keys import Ints, KnownKeys
 from pipelines.stream.sources import SOURCE, Arrived
@@ -96,16 +95,15 @@ def judge(store: TableStore, arrived: Arrived, batch: MicroBatch, keys: KnownKey
         rows = blank_erased(rows, SOURCE, store.read(TOMBSTONES), store.settings)
     bronze = rows.withColumns({"drop_id": F.lit(batch.piece), "ingested_at": F.lit(batch.at)})
     checked = checked_rows(store, bronze, SOURCE, batch.intake)
-    judged = judged_events(checked, _rows_to_compare(store, rows, keys))
+    judged = judged_events(checked, _rows_to_compare(store, arrived, keys))
     allowed = allowed_by(judged, statements, store.settings)
     return Judged(bronze, allowed.withColumn("key_hash", F.xxhash64("event_id")).toArrow(), arrived.unreadable)
 
 
-def _rows_to_compare(store: TableStore, rows: DataFrame, keys: KnownKeys) -> DataFrame | None:
+def _rows_to_compare(store: TableStore, arrived: Arrived, keys: KnownKeys) -> DataFrame | None:
     """Silver's events of the days in which any of the rows' keys was met; None where none was."""
-    ids = rows.select(given(F.col("event_id")).alias("event_id"))
-    hashes = ids.select(F.xxhash64("event_id").alias("key_hash")).toArrow()["key_hash"]
-    days = [_EPOCH + dt.timedelta(days=day) for day in sorted(keys.days_of(hashes.to_numpy()))]
+    hashes = arrived.key_hashes.drop_null().to_numpy()
+    days = [_EPOCH + dt.timedelta(days=day) for day in sorted(keys.days_of(hashes))]
     return store.read(EVENTS).where(F.col("event_date").isin(days)) if days else None
 
 

@@ -31,7 +31,7 @@ from pipelines.tables.schema import Table
 
 [PURPOSE] = USER_FUSED.purposes
 _FUSED_HALF_LIFE = 30
-VersionedRows = dict[tuple[Table, Version], pa.Table]
+VersionedRows = dict[tuple[Table, Version | None], pa.Table]
 
 
 @dataclass(frozen=True)

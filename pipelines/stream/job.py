@@ -126,7 +126,7 @@ class EventStream:
         try:
             judged = judge(self._store, arrived, micro_batch, standing.profiles.keys, standing.profiles.statements)
             figures |= judged.figures | {"judged_seconds": time.perf_counter() - began}
-            acts = [] if judged.events is None else standing.profiles.acts(self._store.spark, judged.events)
+            acts = [] if judged.events is None else standing.profiles.acts(judged.events)
             figures |= self._publish(standing.profiles, standing.online, acts, at)
             figures |= _lag(judged) | {"online_seconds": time.perf_counter() - began}
             land(self._store, judged, micro_batch)

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from pipelines.delta import TableStore
@@ -56,16 +55,13 @@ class ProfileStore:
         self.statements.unpersist()
         self._contents.unpersist()
 
-    def acts(self, spark: SparkSession, events: pa.Table) -> list[Act]:
+    def acts(self, events: pa.Table) -> list[Act]:
         """The acts of new events, as of `Judged.events`."""
-        return self._acts(spark.createDataFrame(events))
+        return list(acts_of_events(self._store.spark, events, self._contents, self._store.settings))
 
     def open_acts(self) -> list[Act]:
         """Of all events in silver that no feature run has taken in."""
-        return self._acts(open_events(self._store, self._base.done, self.statements).select(*EVENT_COLUMNS))
-
-    def _acts(self, events: DataFrame) -> list[Act]:
-        return list(acts_of_events(events, self._contents, self._store.settings))
+        return self.acts(open_events(self._store, self._base.done, self.statements).select(*EVENT_COLUMNS).toArrow())
 
     def add(self, acts: Iterable[Act], until: datetime) -> dict[str, set[str]]:
         """Take acts in; see `OpenDays.add`."""

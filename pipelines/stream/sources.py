@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -14,6 +15,7 @@ from pipelines.errors import MissingColumnError, UnreadableFileError
 from pipelines.sources.canonical_text import valid_text
 from pipelines.sources.drop_files import Drop, TableFiles, readable
 from pipelines.sources.readers import json_rows, read_columnar, text_lines
+from pipelines.sources.values import given
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -25,10 +27,21 @@ _FILES = "path string, modificationTime timestamp, length long, content binary"
 
 @dataclass(frozen=True)
 class Arrived:
-    """A micro-batch: its rows in bronze's text columns, and the files of it that nobody can read."""
+    """A micro-batch: its rows in bronze's text columns, kept in memory, the hashes of their keys (see `KnownKeys`; null
+    without a key), and the files of it that nobody can read."""
 
     rows: DataFrame | None
+    key_hashes: pa.ChunkedArray
     unreadable: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, rows: DataFrame) -> Arrived:
+        """Read the rows."""
+        kept = rows.persist()
+        event_id = given(F.col("event_id"))
+        return cls(
+            kept, kept.select(F.when(event_id.isNotNull(), F.xxhash64(event_id)).alias("hash")).toArrow()["hash"]
+        )
 
 
 class EventSource(Protocol):
@@ -70,23 +83,21 @@ class FolderSource:
     def arrived(self, spark: SparkSession, batch: DataFrame) -> Arrived:
         paths = sorted(row.path for row in batch.collect())
         try:
-            return Arrived(self._rows(spark, paths))
+            return self._read(spark, paths)
         except (UnreadableFileError, MissingColumnError):
             damaged = tuple(path for path in paths if not self._can_be_read(spark, path))
             whole = [path for path in paths if path not in damaged]
-            return Arrived(self._rows(spark, whole) if whole else None, damaged)
+            found = self._read(spark, whole) if whole else Arrived(None, pa.chunked_array([], pa.int64()))
+            return replace(found, unreadable=damaged)
 
-    def _rows(self, spark: SparkSession, paths: list[str]) -> DataFrame:
-        """Kept in memory: reading is done, and what cannot be read is told here."""
+    def _read(self, spark: SparkSession, paths: list[str]) -> Arrived:
         by_format: dict[str, list[str]] = {}
         for path in paths:
             ending = next(e for e in _FORMATS if f".{e}" in path.rsplit("/", 1)[-1])
             by_format.setdefault(_FORMATS[ending], []).append(path)
         frames = [self._of_format(spark, form, tuple(some)) for form, some in sorted(by_format.items())]
-        rows = reduce(DataFrame.unionByName, frames).persist()
         with readable(Drop(self.folder, (), ())):
-            rows.count()
-        return rows
+            return Arrived.of(reduce(DataFrame.unionByName, frames))
 
     def _of_format(self, spark: SparkSession, form: str, paths: tuple[str, ...]) -> DataFrame:
         if form == "json":
@@ -95,9 +106,11 @@ class FolderSource:
 
     def _can_be_read(self, spark: SparkSession, path: str) -> bool:
         try:
-            self._rows(spark, [path]).unpersist()
+            found = self._read(spark, [path])
         except (UnreadableFileError, MissingColumnError):
             return False
+        if found.rows is not None:
+            found.rows.unpersist()
         return True
 
 
@@ -122,4 +135,4 @@ class KafkaSource:
         return read.select(place.alias("source_file"), valid_text(F.col("value").cast("string")).alias("line"))
 
     def arrived(self, spark: SparkSession, batch: DataFrame) -> Arrived:
-        return Arrived(json_rows(spark.createDataFrame(batch.toArrow()), SOURCE).persist())
+        return Arrived.of(json_rows(spark.createDataFrame(batch.toArrow()), SOURCE))

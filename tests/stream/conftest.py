@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +16,14 @@ from pipelines.features.build import build_features
 from pipelines.governance.home import open_home
 from pipelines.governance.runs import Run
 from pipelines.releases.pin import write_pin
-from pipelines.serving.materialise import materialise
-from pipelines.serving.repo import apply
+from pipelines.serving.consent_view import update_user_consent
+from pipelines.serving.repo import apply, feature_store, packed_store
 from pipelines.settings import ConsentDefaults, Settings
 from pipelines.sources.ingest import ingest
 from pipelines.stream.job import EventStream, StreamOptions
 from pipelines.stream.sources import FolderSource
+from pipelines.tables.aggregates import USER_DAILY
+from pipelines.tables.features import USER_CONSENT
 from tests.stream.drawn_shop import DAY, RELEASE, DrawnShop, Row, write_lines
 
 if TYPE_CHECKING:
@@ -37,8 +40,22 @@ class StreamedHome:
     incoming: Path
     said: list[dict[str, Any]] = field(default_factory=list)
 
-    def run(self, at: Any) -> Run:
+    def run(self, at: datetime) -> Run:
         return Run(self.store.settings, at, "test")
+
+    def served(self, consents_at: datetime | None) -> StreamedHome:
+        """Apply the definitions; with a time, also write what users allow then, as materialisation does first."""
+        run = self.run(consents_at or DAY)
+        apply(self.store.settings, run)
+        if consents_at is not None:
+            feast = feature_store(self.store.settings, offline=False)
+            update_user_consent(self.store, run, self.store.read(USER_DAILY).selectExpr("subject_id AS user_id"))
+            rows = self.store.read(USER_CONSENT).toArrow().combine_chunks().to_batches()
+            online, view = packed_store(feast), feast.get_feature_view(USER_CONSENT.name)
+            for batch in rows:
+                online.write_arrow(feast.config, view, batch, ("event_timestamp", "created_at"))
+            online.keeper(feast.config).set_mark("filled")
+        return self
 
     def put(self, name: str, rows: list[Row]) -> None:
         write_lines(self.incoming / f"{name}.jsonl", rows)
@@ -67,25 +84,26 @@ def day_before(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) ->
     return folder
 
 
-@pytest.fixture
-def new_home(day_before: Path, spark: SparkSession, tmp_path: Path) -> Callable[[str], StreamedHome]:
+@pytest.fixture(scope="module")
+def new_module_home(
+    day_before: Path, spark: SparkSession, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], StreamedHome]:
     """A copy of the home by name."""
+    folder = tmp_path_factory.mktemp("copies")
 
     def copied(name: str) -> StreamedHome:
-        shutil.copytree(day_before, tmp_path / name)
-        return StreamedHome(TableStore(spark, settings_of(tmp_path / name)), tmp_path / name / "incoming")
+        shutil.copytree(day_before, folder / name)
+        return StreamedHome(TableStore(spark, settings_of(folder / name)), folder / name / "incoming")
 
     return copied
 
 
 @pytest.fixture
-def streamed_home(new_home: Callable[[str], StreamedHome]) -> StreamedHome:
-    """Served, too."""
-    home = new_home("served")
-    run = home.run(DAY)
-    apply(home.store.settings, run)
-    materialise(home.store, run)
-    return home
+def streamed_home(day_before: Path, spark: SparkSession, tmp_path: Path) -> StreamedHome:
+    """A copy whose features can be read online."""
+    shutil.copytree(day_before, tmp_path / "served")
+    home = StreamedHome(TableStore(spark, settings_of(tmp_path / "served")), tmp_path / "served" / "incoming")
+    return home.served(DAY)
 
 
 def settings_of(folder: Path) -> Settings:
