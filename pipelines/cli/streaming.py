@@ -45,12 +45,15 @@ def stream(
     if (folder is None) == (kafka is None):
         raise SettingsError("give either a folder or --kafka; one stream reads from one of them")
     settings = load_settings(home=home)
+    from pipelines.environment.jars import fetch_kafka_jars
     from pipelines.run import table_store
     from pipelines.spark import tune_for_small_tables
     from pipelines.stream.job import EventStream, StreamOptions
     from pipelines.stream.metrics import StreamMetrics
     from pipelines.stream.sources import FolderSource, KafkaSource
 
+    if kafka is not None:
+        fetch_kafka_jars(settings.cache_dir)
     source = FolderSource.at(folder) if folder is not None else KafkaSource(kafka or "", topics)
     figures = StreamMetrics(metrics)
 

@@ -39,7 +39,7 @@ ACTIVE = {event.get("user_id") or f"device:{event['device_id']}" for event in SH
 Rows = dict[tuple[str, str], dict[str, Any]]
 
 
-class Killed(Exception):
+class KilledError(Exception):
     """Stands for the end of the process."""
 
 
@@ -72,10 +72,10 @@ def ended_in_the_third_batch(home: StreamedHome) -> None:
         def landed_and_killed(store: TableStore, judged: Any, batch: Any) -> None:
             land(store, judged, batch)
             if batch.number == 2:
-                raise Killed
+                raise KilledError
 
         patch.setattr(job, "land", landed_and_killed)
-        with pytest.raises(Killed):
+        with pytest.raises(KilledError):
             home.stream(files_per_batch=1)
 
 
