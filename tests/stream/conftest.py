@@ -71,39 +71,47 @@ class StreamedHome:
 
 
 @pytest.fixture(scope="session")
-def day_before(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("streamed")
-    store = TableStore(spark, settings_of(folder))
+def day_before(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Callable[[DrawnShop], Path]:
+    """The folder of a shop's home in which everything before the day was worked through."""
+    made: dict[int, Path] = {}
+
+    def folder_of(shop: DrawnShop) -> Path:
+        if shop.seed not in made:
+            made[shop.seed] = tmp_path_factory.mktemp("streamed")
+            _work_through(TableStore(spark, settings_of(made[shop.seed])), shop, made[shop.seed] / "history")
+        return made[shop.seed]
+
+    return folder_of
+
+
+def _work_through(store: TableStore, shop: DrawnShop, drop: Path) -> None:
     open_home(store.settings, create=True)
     write_pin(store.settings, [RELEASE], "r1")
-    SHOP.write_history(folder / "history")
+    shop.write_history(drop)
     run = Run(store.settings, DAY, "first")
-    ingest(store, run, str(folder / "history"))
-    SHOP.write_contents(store)
+    ingest(store, run, str(drop))
+    shop.write_contents(store)
     build_features(store, run, RELEASE)
-    return folder
 
 
 @pytest.fixture(scope="module")
-def new_module_home(
-    day_before: Path, spark: SparkSession, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[str], StreamedHome]:
-    """A copy of the home by name."""
-    folder = tmp_path_factory.mktemp("copies")
+def new_home(
+    day_before: Callable[[DrawnShop], Path], spark: SparkSession, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[DrawnShop], StreamedHome]:
+    """A copy of a shop's home."""
 
-    def copied(name: str) -> StreamedHome:
-        shutil.copytree(day_before, folder / name)
-        return StreamedHome(TableStore(spark, settings_of(folder / name)), folder / name / "incoming")
+    def copied(shop: DrawnShop) -> StreamedHome:
+        folder = tmp_path_factory.mktemp("copy") / "shop"
+        shutil.copytree(day_before(shop), folder)
+        return StreamedHome(TableStore(spark, settings_of(folder)), folder / "incoming")
 
     return copied
 
 
 @pytest.fixture
-def streamed_home(day_before: Path, spark: SparkSession, tmp_path: Path) -> StreamedHome:
+def streamed_home(new_home: Callable[[DrawnShop], StreamedHome]) -> StreamedHome:
     """A copy whose features can be read online."""
-    shutil.copytree(day_before, tmp_path / "served")
-    home = StreamedHome(TableStore(spark, settings_of(tmp_path / "served")), tmp_path / "served" / "incoming")
-    return home.served(DAY)
+    return new_home(SHOP).served(DAY)
 
 
 def settings_of(folder: Path) -> Settings:

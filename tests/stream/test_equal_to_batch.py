@@ -29,13 +29,11 @@ from pipelines.tables.features import (
 from pipelines.tables.schema import Table
 from pipelines.tables.sources import BRONZE, EVENTS, QUARANTINE
 from tests.stream.conftest import SHOP, StreamedHome
-from tests.stream.drawn_shop import DAY, RELEASE, write_lines
+from tests.stream.drawn_shop import DAY, RELEASE, DrawnShop, write_lines
 
 END = DAY + timedelta(days=1)
 SCALARS = (USER_ACTIVITY, USER_VALUE, USER_RECENT_PRODUCTS)
 VECTORS = (USER_VISUAL_INTEREST, USER_VIDEO_INTEREST, USER_TEXT_INTEREST, USER_SEARCH_INTENT, USER_FUSED)
-# Profiles with acts on the day.
-ACTIVE = {event.get("user_id") or f"device:{event['device_id']}" for event in SHOP.day}
 Rows = dict[tuple[str, str], dict[str, Any]]
 
 
@@ -43,25 +41,34 @@ class KilledError(Exception):
     """Stands for the end of the process."""
 
 
+LARGE = DrawnShop(seed=11, users=80, products=90, history_events=6000, day_events=4000)
+
+
+@pytest.fixture(scope="module", params=[SHOP, pytest.param(LARGE, marks=pytest.mark.soak)], ids=["small", "large"])
+def shop(request: pytest.FixtureRequest) -> DrawnShop:
+    drawn: DrawnShop = request.param
+    return drawn
+
+
 @pytest.fixture(scope="module")
-def as_drop(new_module_home: Callable[[str], StreamedHome]) -> TableStore:
-    home = new_module_home("drop")
-    write_lines(home.incoming.parent / "day" / "events.jsonl", SHOP.day)
+def as_drop(shop: DrawnShop, new_home: Callable[[DrawnShop], StreamedHome]) -> TableStore:
+    home = new_home(shop)
+    drop = home.incoming.parent / "day"
+    write_lines(drop / "events.jsonl", shop.day)
     run = home.run(END)
-    ingest(home.store, run, str(home.incoming.parent / "day"))
+    ingest(home.store, run, str(drop))
     build_features(home.store, run, RELEASE)
     return home.store
 
 
 @pytest.fixture(scope="module")
-def as_stream(new_module_home: Callable[[str], StreamedHome]) -> StreamedHome:
+def as_stream(shop: DrawnShop, new_home: Callable[[DrawnShop], StreamedHome]) -> StreamedHome:
     """Streamed in pieces, ended hard after rows were landed and before that was noted, then carried on."""
-    home = new_module_home("stream").served(DAY)
-    pieces = SHOP.micro_batches(5)
-    for number, rows in enumerate(pieces):
+    home = new_home(shop).served(DAY)
+    for number, rows in enumerate(shop.micro_batches(5)):
         home.put(f"{number:03}", rows)
     ended_in_the_third_batch(home)
-    home.stream(files_per_batch=1)
+    home.stream()
     return home
 
 
@@ -76,16 +83,17 @@ def ended_in_the_third_batch(home: StreamedHome) -> None:
 
         patch.setattr(job, "land", landed_and_killed)
         with pytest.raises(KilledError):
-            home.stream(files_per_batch=1)
+            home.stream()
 
 
-def in_force(store: TableStore, table: Table) -> Rows:
+def in_force(store: TableStore, table: Table, shop: DrawnShop) -> Rows:
     """Of each profile that was active that day, the row in force at the day's end; weights as they are then."""
     newest = Window.partitionBy("user_id", "purpose").orderBy(F.desc("event_timestamp"), F.desc("created_at"))
     rows = (
         store.read(table).where(F.col("event_timestamp") <= F.lit(END)).withColumn("rank", F.row_number().over(newest))
     )
     rows = rows.where("rank = 1").withColumn("at", F.unix_micros("event_timestamp"))
+    active = {event.get("user_id") or f"device:{event['device_id']}" for event in shop.day}
     found = {}
     for row in rows.collect():
         values = {c.name: row[c.name] for c in table.feature_columns} | {"at": row["at"]}
@@ -94,14 +102,16 @@ def in_force(store: TableStore, table: Table) -> Rows:
             if name.startswith("weight_"):
                 half_life = float(name.removeprefix("weight_").removesuffix("d"))
                 values[name] *= 2 ** (-elapsed / 86_400 / half_life)
-        if row["user_id"] in ACTIVE:
+        if row["user_id"] in active:
             found[row["user_id"], row["purpose"]] = values
     return found
 
 
 @pytest.mark.parametrize("table", SCALARS, ids=lambda table: table.name)
-def test_counts_and_products_are_equal(table: Table, as_stream: StreamedHome, as_drop: TableStore) -> None:
-    streamed, expected = in_force(as_stream.store, table), in_force(as_drop, table)
+def test_counts_and_products_are_equal(
+    table: Table, shop: DrawnShop, as_stream: StreamedHome, as_drop: TableStore
+) -> None:
+    streamed, expected = (in_force(store, table, shop) for store in (as_stream.store, as_drop))
     assert streamed.keys() == expected.keys()
     assert len(streamed) > 10 or table is not USER_ACTIVITY
     within_the_day = 0
@@ -112,8 +122,8 @@ def test_counts_and_products_are_equal(table: Table, as_stream: StreamedHome, as
 
 
 @pytest.mark.parametrize("table", VECTORS, ids=lambda table: table.name)
-def test_vectors_are_equal(table: Table, as_stream: StreamedHome, as_drop: TableStore) -> None:
-    streamed, expected = in_force(as_stream.store, table), in_force(as_drop, table)
+def test_vectors_are_equal(table: Table, shop: DrawnShop, as_stream: StreamedHome, as_drop: TableStore) -> None:
+    streamed, expected = (in_force(store, table, shop) for store in (as_stream.store, as_drop))
     assert streamed.keys() == expected.keys()
     assert len(streamed) > 3
     for key, values in expected.items():
@@ -125,13 +135,15 @@ def test_vectors_are_equal(table: Table, as_stream: StreamedHome, as_drop: Table
                 assert np.abs(np.array(got) - np.array(value)).max() < 1e-6, (key, name)
 
 
-def test_every_event_is_in_silver_once_and_what_is_wrong_in_quarantine(as_stream: StreamedHome) -> None:
+def test_every_event_is_in_silver_once_and_what_is_wrong_in_quarantine(
+    shop: DrawnShop, as_stream: StreamedHome
+) -> None:
     store = as_stream.store
     ids = [row.event_id for row in store.read(EVENTS).where("drop_id LIKE 'stream-%'").collect()]
-    assert sorted(ids) == sorted(str(event["event_id"]) for event in SHOP.day)
+    assert sorted(ids) == sorted(str(event["event_id"]) for event in shop.day)
     refused = store.read(QUARANTINE).where("drop_id LIKE 'stream-%'").collect()
     assert sorted(row.rule for row in refused) == ["conflicting_key", "unknown_event_type"]
-    arrived = sum(len(rows) for rows in SHOP.micro_batches(5))
+    arrived = sum(len(rows) for rows in shop.micro_batches(5))
     assert store.read(BRONZE["events"]).where("drop_id LIKE 'stream-%'").count() == arrived
 
 
@@ -141,7 +153,7 @@ def test_the_next_feature_run_finds_the_events_and_says_the_same(as_stream: Stre
     assert close_pieces(as_stream.store, run) == 1
     build_features(as_stream.store, run, RELEASE)
     for table in (USER_ACTIVITY, USER_VISUAL_INTEREST):
-        streamed, expected = in_force(as_stream.store, table), in_force(as_drop, table)
+        streamed, expected = (in_force(store, table, shop) for store in (as_stream.store, as_drop))
         assert streamed.keys() == expected.keys()
         for key, values in expected.items():
             for name in values.keys() - {"at"}:
