@@ -15,7 +15,7 @@ from pyspark.errors import StreamingQueryException
 from pyspark.sql import DataFrame
 
 from pipelines.delta import TableStore
-from pipelines.errors import OnlineStoreUnreachableError
+from pipelines.errors import OnlineStoreUnreachableError, StreamEndingError
 from pipelines.governance.writing import only_writer
 from pipelines.point_in_time.delta_log import newest_version
 from pipelines.releases.pin import live_releases, read_pin
@@ -72,6 +72,7 @@ class EventStream:
         self._encoders = QueryEncoders(store.settings)
         self._unwritten = Unwritten()
         self._between = threading.Lock()
+        self._ending = threading.Event()
         self._failure: Exception | None = None
         self._standing: _Standing | None = None
         self._appended_at = time.monotonic()
@@ -95,11 +96,14 @@ class EventStream:
         except StreamingQueryException as error:
             raise self._failure or error from None
         finally:
-            # Not in the midst of a micro-batch, although that would do no harm.
+            # After the micro-batch at hand. To stop while one waits for the lock would wait for it for ever.
+            self._ending.set()
             with self._between:
-                query.stop()
+                pass
+            query.stop()
         with only_writer(self._store.settings):
-            while self._unwritten.append_next(self._store, self._identity, self._number):
+            self._unwritten.make_due()
+            while self._unwritten.append_due(self._store, self._identity, self._number):
                 pass
 
     @cached_property
@@ -107,13 +111,19 @@ class EventStream:
         return stream_identity(self._checkpoint)
 
     def _guarded(self, batch: DataFrame, number: int) -> None:
-        with self._between, only_writer(self._store.settings):
-            try:
-                self._process(batch, number)
-            except Exception as error:
-                # Told by `run`, in place of Spark's account of where Python was called.
-                self._failure = error
-                raise
+        with self._between:
+            if self._ending.is_set():
+                raise StreamEndingError("the stream ends; this micro-batch is the first of the next start")
+            with only_writer(self._store.settings):
+                self._told(batch, number)
+
+    def _told(self, batch: DataFrame, number: int) -> None:
+        try:
+            self._process(batch, number)
+        except Exception as error:
+            # Told by `run`, in place of Spark's account of where Python was called.
+            self._failure = error
+            raise
 
     def _process(self, batch: DataFrame, number: int) -> None:
         began = time.perf_counter()
@@ -180,13 +190,11 @@ class EventStream:
 
     def _append(self) -> Figures:
         """One table's rows, where the time has come."""
-        if time.monotonic() - self._appended_at < self._options.append_seconds:
-            return {}
-        table = self._unwritten.append_next(self._store, self._identity, self._number)
-        if table is None:
+        if time.monotonic() - self._appended_at >= self._options.append_seconds:
+            self._unwritten.make_due()
             self._appended_at = time.monotonic()
-            return {}
-        return {"appended": table}
+        table = self._unwritten.append_due(self._store, self._identity, self._number)
+        return {} if table is None else {"appended": table}
 
     def _patiently(self, work: Callable[[], T]) -> T:
         """Do it as soon as the online store answers. Until then events wait where they come from."""

@@ -28,7 +28,8 @@ from pipelines.tables.schema import CREATED_AT, EVENT_TIMESTAMP, Table
 
 Version = tuple[str, str]
 # Rows of a history by the table and, where it depends on one, the encoder version.
-HistoryRows = dict[tuple[Table, Version | None], pa.Table]
+HistoryKey = tuple[Table, Version | None]
+HistoryRows = dict[HistoryKey, pa.Table]
 
 
 class OnlineRows:
@@ -99,8 +100,9 @@ class Unwritten:
     """Rows that wait to be appended to the histories, and vectors of queries for `embeddings`."""
 
     def __init__(self) -> None:
-        self._rows: dict[tuple[Table, Version | None], list[pa.Table]] = {}
+        self._rows: dict[HistoryKey, list[pa.Table]] = {}
         self._queries: list[Row] = []
+        self._due: list[HistoryKey | None] = []
 
     def add(self, rows: HistoryRows, queries: Sequence[Row]) -> None:
         """Note a micro-batch's rows."""
@@ -108,23 +110,29 @@ class Unwritten:
             self._rows.setdefault(key, []).append(found)
         self._queries += queries
 
-    def append_next(self, store: TableStore, stream_id: str, number: int) -> str | None:
-        """Append what waits for one table, in one commit; the table's name, None where nothing waits.
+    def make_due(self) -> None:
+        """Everything that waits now is to be appended, and what is added to it until then."""
+        self._due = [*([None] if self._queries else []), *self._rows]
+
+    def append_due(self, store: TableStore, stream_id: str, number: int) -> str | None:
+        """Append what is due for one table, in one commit; the table's name, None where nothing is due.
 
         One at a time, because a commit takes a good part of a second in which events wait. `number` is the
         micro-batch's: appending again what was appended with it changes nothing.
         """
-        if self._queries:
+        if not self._due:
+            return None
+        key = self._due[0]
+        if key is None:
             _append_queries(store, self._queries, f"stream/{stream_id}", number)
             self._queries = []
-            return EMBEDDINGS.name
-        if not self._rows:
-            return None
-        (table, version), parts = next(iter(self._rows.items()))
-        transaction = "/".join(["stream", stream_id, *(version or ())])
-        store.append_once(store.spark.createDataFrame(_newest(parts, table, version)), table, transaction, number)
-        del self._rows[table, version]
-        return table.name
+        else:
+            table, version = key
+            rows = store.spark.createDataFrame(_newest(self._rows[key], table, version))
+            store.append_once(rows, table, "/".join(["stream", stream_id, *(version or ())]), number)
+            del self._rows[key]
+        self._due = self._due[1:]
+        return EMBEDDINGS.name if key is None else key[0].name
 
 
 def _newest(parts: Sequence[pa.Table], table: Table, version: Version | None) -> pa.Table:
@@ -148,7 +156,7 @@ def _append_queries(store: TableStore, rows: Sequence[Row], transaction: str, nu
     store.append_once(frame.join(known, keys, "left_anti"), EMBEDDINGS, transaction, number)
 
 
-def with_created_at(rows: Mapping[tuple[Table, Version | None], pa.Table], at: dt.datetime) -> HistoryRows:
+def with_created_at(rows: Mapping[HistoryKey, pa.Table], at: dt.datetime) -> HistoryRows:
     """Rows known since the micro-batch's time, which no row's own moment is after."""
     micros = round(at.timestamp() * 1e6)
     made: HistoryRows = {}
