@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import pyarrow as pa
+from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
 
 SOURCE = "events"
 _FORMATS = {"jsonl": "json", "ndjson": "json", "json": "json", "parquet": "parquet"}
+_ENDING = re.compile(rf"\.({'|'.join(_FORMATS)})(\.\w+)?$")
+_PATTERN = re.compile(r"([\[\]{}*?\\])")
 _FILES = "path string, modificationTime timestamp, length long, content binary"
 
 
@@ -83,35 +88,44 @@ class FolderSource:
     def arrived(self, spark: SparkSession, batch: DataFrame) -> Arrived:
         paths = sorted(row.path for row in batch.collect())
         try:
-            return self._read(spark, paths)
-        except (UnreadableFileError, MissingColumnError):
-            damaged = tuple(path for path in paths if not self._can_be_read(spark, path))
-            whole = [path for path in paths if path not in damaged]
-            found = self._read(spark, whole) if whole else Arrived(None, pa.chunked_array([], pa.int64()))
+            return self._read([self._together(spark, paths)])
+        except (UnreadableFileError, MissingColumnError, PySparkException):
+            # One by one: it may be a single file, or two that give a column different types.
+            whole = {path: frame for path in paths if (frame := self._if_readable(spark, path)) is not None}
+            damaged = tuple(path for path in paths if path not in whole)
+            found = self._read([*whole.values()]) if whole else Arrived(None, pa.chunked_array([], pa.int64()))
             return replace(found, unreadable=damaged)
 
-    def _read(self, spark: SparkSession, paths: list[str]) -> Arrived:
-        by_format: dict[str, list[str]] = {}
-        for path in paths:
-            ending = next(e for e in _FORMATS if f".{e}" in path.rsplit("/", 1)[-1])
-            by_format.setdefault(_FORMATS[ending], []).append(path)
-        frames = [self._of_format(spark, form, tuple(some)) for form, some in sorted(by_format.items())]
+    def _read(self, frames: Sequence[DataFrame]) -> Arrived:
         with readable(Drop(self.folder, (), ())):
             return Arrived.of(reduce(DataFrame.unionByName, frames))
 
-    def _of_format(self, spark: SparkSession, form: str, paths: tuple[str, ...]) -> DataFrame:
-        if form == "json":
-            return json_rows(text_lines(spark, paths), SOURCE)
-        return read_columnar(spark, TableFiles(SOURCE, form, paths))
-
-    def _can_be_read(self, spark: SparkSession, path: str) -> bool:
+    def _if_readable(self, spark: SparkSession, path: str) -> DataFrame | None:
         try:
-            found = self._read(spark, [path])
-        except (UnreadableFileError, MissingColumnError):
-            return False
+            with readable(Drop(self.folder, (), ())):
+                frame = self._together(spark, [path])
+            found = self._read([frame])
+        except (UnreadableFileError, MissingColumnError, AnalysisException):
+            return None
         if found.rows is not None:
             found.rows.unpersist()
-        return True
+        return frame
+
+    def _together(self, spark: SparkSession, paths: Sequence[str]) -> DataFrame:
+        """The files' rows in bronze's columns; nothing is read yet but the schema of Parquet."""
+        by_format: dict[str, list[str]] = {}
+        for path in paths:
+            match = _ENDING.search(path)
+            assert match is not None
+            # Spark takes these characters for patterns.
+            by_format.setdefault(_FORMATS[match[1]], []).append(_PATTERN.sub(r"\\\1", path))
+        frames = []
+        for form, some in sorted(by_format.items()):
+            if form == "json":
+                frames.append(json_rows(text_lines(spark, some), SOURCE))
+            else:
+                frames.append(read_columnar(spark, TableFiles(SOURCE, form, tuple(some))))
+        return reduce(DataFrame.unionByName, frames)
 
 
 @dataclass(frozen=True)
