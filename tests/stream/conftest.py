@@ -18,7 +18,7 @@ from pipelines.governance.runs import Run
 from pipelines.releases.pin import write_pin
 from pipelines.serving.consent_view import update_user_consent
 from pipelines.serving.repo import apply, feature_store, packed_store
-from pipelines.settings import ConsentDefaults, Settings
+from pipelines.settings import ConsentDefaults, Settings, load_settings
 from pipelines.sources.ingest import ingest
 from pipelines.stream.job import EventStream, StreamOptions
 from pipelines.stream.sources import FolderSource
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 SHOP = DrawnShop(seed=3)
+NewHome = Callable[..., "StreamedHome"]
 
 
 @dataclass
@@ -97,22 +98,22 @@ def _work_through(store: TableStore, shop: DrawnShop, drop: Path) -> None:
 @pytest.fixture(scope="module")
 def new_home(
     day_before: Callable[[DrawnShop], Path], spark: SparkSession, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[DrawnShop], StreamedHome]:
-    """A copy of a shop's home."""
+) -> NewHome:
+    """A copy of a shop's home, with settings of its own."""
 
-    def copied(shop: DrawnShop) -> StreamedHome:
+    def copied(shop: DrawnShop, **settings: str) -> StreamedHome:
         folder = tmp_path_factory.mktemp("copy") / "shop"
         shutil.copytree(day_before(shop), folder)
-        return StreamedHome(TableStore(spark, settings_of(folder)), folder / "incoming")
+        return StreamedHome(TableStore(spark, settings_of(folder, **settings)), folder / "incoming")
 
     return copied
 
 
 @pytest.fixture
-def streamed_home(new_home: Callable[[DrawnShop], StreamedHome]) -> StreamedHome:
+def streamed_home(new_home: NewHome) -> StreamedHome:
     """A copy whose features can be read online."""
     return new_home(SHOP).served(DAY)
 
 
-def settings_of(folder: Path) -> Settings:
-    return Settings(home=str(folder / "home"), consent_default=ConsentDefaults(personalisation="allow"))
+def settings_of(folder: Path, **more: str) -> Settings:
+    return load_settings(home=str(folder / "home"), consent_default=ConsentDefaults(personalisation="allow"), **more)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -28,7 +27,7 @@ from pipelines.tables.features import (
 )
 from pipelines.tables.schema import Table
 from pipelines.tables.sources import BRONZE, EVENTS, QUARANTINE
-from tests.stream.conftest import SHOP, StreamedHome
+from tests.stream.conftest import SHOP, NewHome, StreamedHome
 from tests.stream.drawn_shop import DAY, RELEASE, DrawnShop
 
 END = DAY + timedelta(days=1)
@@ -62,7 +61,7 @@ class Both:
 
 
 @pytest.fixture(scope="module")
-def both(shop: DrawnShop, new_home: Callable[[DrawnShop], StreamedHome]) -> Both:
+def both(shop: DrawnShop, new_home: NewHome) -> Both:
     """Streamed in pieces, ended hard after rows were landed and before that was noted, and carried on."""
     home = new_home(shop).served(DAY)
     for number, rows in enumerate(shop.micro_batches(MICRO_BATCHES)):

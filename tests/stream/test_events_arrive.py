@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pipelines.errors import HomeEmptyError
 from pipelines.online.reader import OnlineReader
 from pipelines.serving.online import UserFeatures, read_features, user_features
+from pipelines.serving.repo import feature_store, packed_store
 from pipelines.stream.job import EventStream, StreamOptions
 from pipelines.stream.known_keys import KnownKeys
 from pipelines.stream.metrics import StreamMetrics
 from pipelines.stream.sources import FolderSource
 from pipelines.tables.sources import QUARANTINE
-from tests.stream.conftest import StreamedHome
-from tests.stream.drawn_shop import Row
+from tests.online.redis_server import RedisServer
+from tests.stream.conftest import SHOP, NewHome, StreamedHome
+from tests.stream.drawn_shop import DAY, Row
 
 
 def event(name: str, user: str, minute: int, **more: Any) -> Row:
@@ -53,47 +58,69 @@ def test_events_are_online_and_a_damaged_file_is_set_aside(streamed_home: Stream
     assert file.value.endswith("b.parquet")
 
 
-def test_what_others_change_is_read_anew(streamed_home: StreamedHome) -> None:
-    """A stream that goes on while definitions are applied again works on with the new ones."""
-    home, stop = streamed_home, threading.Event()
+@contextmanager
+def streaming(home: StreamedHome) -> Iterator[None]:
+    """A stream that goes on."""
     home.incoming.mkdir()
-    source = FolderSource(str(home.incoming))
+    stop, source = threading.Event(), FolderSource(str(home.incoming))
     stream = EventStream(home.store, source, StreamOptions(trigger_seconds=0.1, append_seconds=0), home.said.append)
     worker = threading.Thread(target=stream.run, args=(stop.is_set,))
     worker.start()
     try:
-        home.put("a", [event("s1", "u2", 1)])
-        wait_for(home, 1)
-        home.served(None)
-        home.put("b", [event("s2", "u2", 3)])
-        wait_for(home, 2)
+        yield
     finally:
         stop.set()
         worker.join()
-    assert "reread_acts" in home.said[1]
+
+
+def wait_for(home: StreamedHome, figure: str, times: int = 1) -> None:
+    """Until so many announcements have a figure."""
+    deadline = time.monotonic() + 300
+    while sum(figure in said for said in [*home.said]) < times:
+        assert time.monotonic() < deadline, home.said
+        time.sleep(0.05)
+
+
+def test_what_others_change_is_read_anew(streamed_home: StreamedHome) -> None:
+    home = streamed_home
+    with streaming(home):
+        home.put("a", [event("s1", "u2", 1)])
+        wait_for(home, "batch")
+        home.served(None)
+        home.put("b", [event("s2", "u2", 3)])
+        wait_for(home, "batch", 2)
     assert home.said[1]["reread_acts"] == 1
     assert views(read_features(home.store.settings, "u2")) == 2
 
 
-def wait_for(home: StreamedHome, batches: int) -> None:
-    deadline = time.monotonic() + 300
-    while len(home.said) < batches:
-        assert time.monotonic() < deadline, home.said
-        time.sleep(0.05)
+def test_events_wait_while_the_online_store_is_gone(new_home: NewHome, tmp_path: Path) -> None:
+    redis = RedisServer(tmp_path)
+    redis.start()
+    home = new_home(SHOP, feast_config="feature_store.redis.yaml", redis=redis.address).served(DAY)
+    redis.stop()
+    try:
+        with streaming(home):
+            home.put("a", [event("s1", "u2", 1)])
+            wait_for(home, "waiting")
+            redis.start()
+            wait_for(home, "batch")
+        feast = feature_store(home.store.settings, offline=False)
+        # It was emptied, and would call itself not ready.
+        packed_store(feast).keeper(feast.config).set_mark("filled")
+        assert views(read_features(home.store.settings, "u2")) == 1
+    finally:
+        redis.stop()
 
 
 def test_a_home_without_features_is_told(tmp_path: Path, streamed_home: StreamedHome) -> None:
     home = streamed_home
     home.put("a", [event("s1", "u1", 1)])
-    for part in ("governance/progress",):
-        (home.incoming.parent / "home" / "tables" / part).rename(tmp_path / "gone")
+    (home.incoming.parent / "home" / "tables" / "governance" / "progress").rename(tmp_path / "gone")
     with pytest.raises(HomeEmptyError, match="mmfs run DROP"):
         home.stream()
 
 
 def test_known_keys_tell_the_days_to_look_at() -> None:
-    import numpy as np
-
     keys = KnownKeys(np.array([7, 3, 5]), np.array([70, 30, 50]))
     keys.add(np.array([9]), np.array([90]))
     assert keys.days_of(np.array([5, 9, 4])) == {50, 90}
