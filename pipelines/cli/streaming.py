@@ -35,7 +35,7 @@ def stream(
     ] = None,
     home: Home = None,
 ) -> None:
-    """Take events in as they happen: into silver, and online within seconds. One JSON line per micro-batch.
+    """Take events in as they happen: into silver, and into profiles online. One JSON line per micro-batch.
 
     Stop it with Ctrl-C or SIGTERM; the next start goes on where it was (docs/streaming.md).
 
