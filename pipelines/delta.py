@@ -58,12 +58,13 @@ class TableStore:
         reader = self.spark.read.format("delta").option("versionAsOf", version)
         return reader.load(self.location(table))
 
-    def append_once(self, rows: DataFrame, table: Table, transaction: str) -> None:
-        """Append the rows, unless a commit with the same transaction id was made before.
+    def append_once(self, rows: DataFrame, table: Table, transaction: str, number: int = 1) -> None:
+        """Append the rows, unless a commit with the same transaction id, and this number or a greater one, was made
+        before.
 
         The id must follow from the content (drop, batch), never from a clock: a repeated step then changes nothing.
         """
-        options = {"txnAppId": f"mmfs/{table.layer}/{table.name}/{transaction}", "txnVersion": "1"}
+        options = {"txnAppId": f"mmfs/{table.layer}/{table.name}/{transaction}", "txnVersion": str(number)}
         if self.exists(table):
             self._writer(rows, table, "append", options).save(self.location(table))
         else:

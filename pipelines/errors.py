@@ -37,6 +37,7 @@ PipelineError
 │   ├── TableNotFoundError   there is none at the place
 │   ├── VersionGoneError     retention took a version that is needed
 │   └── UnsupportedTableError  its protocol needs a reader that knows more
+├── StreamEndingError        a micro-batch that a stream begins no more, because it ends
 ├── ConsumerError            a consumer of features has too little to learn from
 ├── TagCatalogueError        the tag catalogue cannot be read, or does not hold together
 ├── TagsUnavailableError     no tags may be read: not allowed, or made before there were any
@@ -203,6 +204,10 @@ class VersionGoneError(TableError):
 
 class UnsupportedTableError(TableError):
     """The protocol of a table asks its readers for more than the reader at hand knows."""
+
+
+class StreamEndingError(PipelineError):
+    """A stream was told to end before a micro-batch began."""
 
 
 class ConsumerError(PipelineError):

@@ -14,6 +14,7 @@ from pipelines.errors import HomeEmptyError
 from pipelines.governance.home import open_home
 from pipelines.governance.report import store_report
 from pipelines.governance.runs import Run, StepReport
+from pipelines.governance.writing import only_writer
 from pipelines.releases.bootstrap import pin_first_release, planned_release
 from pipelines.releases.manifest import Release
 from pipelines.releases.pin import live_releases
@@ -63,12 +64,18 @@ def run_steps(
         require_folder(drop)
     # An encoder that cannot be used is told before a row is written.
     release = planned_release(run.settings)
-    with table_store(run.settings, f"mmfs {' '.join(steps)}", may_be_new="ingest" in steps) as store:
+    application = f"mmfs {' '.join(steps)}"
+    with table_store(run.settings, application, may_be_new="ingest" in steps) as store, only_writer(run.settings):
+        from pipelines.stream.pieces import close_pieces
+
         reports = []
         for step in steps:
             announce(step)
             if step != "ingest":
                 pin_first_release(run.settings, release)
+            if step in ("encode", "features"):
+                # What a stream brought is to be encoded and counted with the rest.
+                close_pieces(store, run)
             reports.append(_run_step(store, run, step, drop, history))
         announce("report")
         store_report(store, run, reports)

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from pipelines.environment.jars import local_jars
+from pipelines.environment.jars import session_jars
 from pipelines.environment.java import find_java
 from pipelines.tables import HISTORIES
 
@@ -141,7 +141,7 @@ def _prepare_local_jvm(settings: SessionSettings) -> None:
 def _local_configuration(settings: SessionSettings) -> dict[str, str]:
     scratch = settings.cache_dir.absolute() / "spark"
     scratch.mkdir(parents=True, exist_ok=True)
-    jars = [str(jar) for jar in local_jars(settings.cache_dir)]
+    jars = [str(jar) for jar in session_jars(settings.cache_dir)]
     # A parallel collector gains nothing on few cores. (Leaving out the JVM's second compiler starts faster, and then
     # takes 98 s instead of 83 s for the sample shop's ingest.)
     collector = "-XX:+UseSerialGC" if settings.cores <= 2 else "-XX:+UseParallelGC"

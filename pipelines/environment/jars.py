@@ -4,6 +4,8 @@ Delta's Maven module drags in 33 jars, but pyspark brings what Spark itself uses
 ones that are missing; Unity Catalog's client and Delta's kernel, the others, are not needed for tables at a
 path. Ivy, which pyspark brings too, does the download and checks each jar against its published checksum.
 
+What reads Kafka is fetched the same way when it is first asked for: `--kafka`, or `mmfs stream --kafka`.
+
 Where jars come from: `~/.m2/repository` first, then Maven's central repository or the mirror named by
 `MMFS_MAVEN_MIRROR` (a URL). A mirror that needs more than a URL (a password, a proxy) is described by an Ivy
 settings file: `MMFS_IVY_SETTINGS`.
@@ -16,9 +18,12 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 from xml.sax.saxutils import quoteattr
 
 from pipelines.environment.java import JavaNotFoundError, find_java
@@ -27,8 +32,31 @@ from pipelines.errors import PipelineError
 SCALA = "2.13"
 
 
+# Of Spark's own module for Kafka, as its description for pyspark's version names them.
+_KAFKA_CLIENT = {("org.apache.kafka", "kafka-clients"): "3.9.2", ("org.apache.commons", "commons-pool2"): "2.13.1"}
+
+
 class DeltaJarsError(PipelineError):
-    """Delta's jars are not in the cache, or could not be fetched."""
+    """Delta's jars, or those that read Kafka, are not in the cache, or could not be fetched."""
+
+
+@dataclass(frozen=True)
+class JarSet:
+    """Jars that are fetched together: their name for people, how to fetch them, their folder below `jars/` in the
+    cache, and versions by (group, artefact)."""
+
+    name: str
+    how: str
+    folder: str
+    versions: Mapping[tuple[str, str], str]
+
+    def paths(self, cache_dir: Path) -> list[Path]:
+        """Where the jars are, or will be."""
+        folder = cache_dir.absolute() / "jars" / self.folder
+        return [folder / f"{name}-{number}.jar" for (_, name), number in self.versions.items()]
+
+    def __str__(self) -> str:
+        return f"{self.name}'s jars ({', '.join(f'{name} {number}' for (_, name), number in self.versions.items())})"
 
 
 def artefacts() -> dict[str, str]:
@@ -38,38 +66,61 @@ def artefacts() -> dict[str, str]:
     return {f"delta-spark_{spark}_{SCALA}": delta, "delta-storage": delta}
 
 
-def jars_dir(cache_dir: Path) -> Path:
-    return cache_dir.absolute() / "jars" / version("delta-spark")
+def delta_jars() -> JarSet:
+    """What every session needs."""
+    versions = {("io.delta", name): number for name, number in artefacts().items()}
+    return JarSet("Delta", "make setup", version("delta-spark"), versions)
 
 
-def local_jars(cache_dir: Path) -> list[Path]:
-    """The cached jars that a session needs. Raises DeltaJarsError when set-up has not fetched them."""
-    wanted = [jars_dir(cache_dir) / f"{name}-{number}.jar" for name, number in artefacts().items()]
+def kafka_jars() -> JarSet:
+    """What a session needs beside to read Kafka; the rest is part of Spark."""
+    spark = version("pyspark")
+    modules = ("spark-sql-kafka-0-10", "spark-token-provider-kafka-0-10")
+    versions = {("org.apache.spark", f"{name}_{SCALA}"): spark for name in modules} | _KAFKA_CLIENT
+    how = "python -m pipelines.environment.jars --kafka"
+    return JarSet("Kafka", how, f"kafka-{spark}", versions)
+
+
+def local_jars(cache_dir: Path, jars: JarSet | None = None) -> list[Path]:
+    """The cached jars of a set, Delta's if none is named. Raises DeltaJarsError when they have not been fetched."""
+    chosen = jars or delta_jars()
+    wanted = chosen.paths(cache_dir)
     for jar in wanted:
         if not jar.is_file():
-            raise DeltaJarsError(f"Delta's jar {jar.name} is not in {jar.parent}; run `make setup` to fetch it.")
+            raise DeltaJarsError(
+                f"{chosen.name}'s jar {jar.name} is not in {jar.parent}; run `{chosen.how}` to fetch it."
+            )
     return wanted
 
 
-def ensure_jars(cache_dir: Path, *, mirror: str = "", ivy_settings: Path | None = None) -> list[Path]:
+def session_jars(cache_dir: Path) -> list[Path]:
+    """The jars of a session: Delta's, and those that read Kafka where they have been fetched."""
+    kafka = kafka_jars().paths(cache_dir)
+    return local_jars(cache_dir) + (kafka if all(jar.is_file() for jar in kafka) else [])
+
+
+def ensure_jars(
+    cache_dir: Path, *, jars: JarSet | None = None, mirror: str = "", ivy_settings: Path | None = None
+) -> list[Path]:
     """As `local_jars`, but fetches them first where they are missing."""
+    chosen = jars or delta_jars()
     try:
-        return local_jars(cache_dir)
+        return local_jars(cache_dir, chosen)
     except DeltaJarsError:
-        print("Delta: fetching jars", file=sys.stderr)
-    target = jars_dir(cache_dir)
+        print(f"{chosen.name}: fetching jars", file=sys.stderr)
+    target = chosen.paths(cache_dir)[0].parent
     target.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix="fetch-") as scratch:
-        _retrieve(Path(scratch), find_java(cache_dir), mirror, ivy_settings)
+        _retrieve(Path(scratch), chosen, find_java(cache_dir), mirror, ivy_settings)
         for jar in (Path(scratch) / "out").glob("*.jar"):
             # A rename is atomic: two set-ups at once both end with whole jars.
             jar.replace(target / jar.name)
-    return local_jars(cache_dir)
+    return local_jars(cache_dir, chosen)
 
 
-def _retrieve(scratch: Path, java_home: Path, mirror: str, ivy_settings: Path | None) -> None:
+def _retrieve(scratch: Path, jars: JarSet, java_home: Path, mirror: str, ivy_settings: Path | None) -> None:
     module = scratch / "ivy.xml"
-    module.write_text(_ivy_module())
+    module.write_text(_ivy_module(jars))
     if ivy_settings is None:
         ivy_settings = scratch / "settings.xml"
         ivy_settings.write_text(_ivy_settings(mirror))
@@ -86,19 +137,18 @@ def _retrieve(scratch: Path, java_home: Path, mirror: str, ivy_settings: Path | 
     if run.returncode != 0:
         source = mirror or "Maven's repository"
         raise DeltaJarsError(
-            f"Delta's jars ({', '.join(artefacts())}; {version('delta-spark')}) could not be fetched from "
-            f"{source}: {_reason(run.stdout + run.stderr)}; check the network, or set MMFS_MAVEN_MIRROR or "
-            f"MMFS_IVY_SETTINGS to a reachable mirror."
+            f"{jars} could not be fetched from {source}: {_reason(run.stdout + run.stderr)}; check the network, "
+            "or set MMFS_MAVEN_MIRROR or MMFS_IVY_SETTINGS to a reachable mirror."
         )
 
 
-def _ivy_module() -> str:
+def _ivy_module(jars: JarSet) -> str:
     dependencies = "".join(
-        f'<dependency org="io.delta" name={quoteattr(name)} rev={quoteattr(number)} transitive="false"/>'
-        for name, number in artefacts().items()
+        f'<dependency org={quoteattr(group)} name={quoteattr(name)} rev={quoteattr(number)} transitive="false"/>'
+        for (group, name), number in jars.versions.items()
     )
     return (
-        '<ivy-module version="2.0"><info organisation="mmfs" module="delta-jars"/>'
+        '<ivy-module version="2.0"><info organisation="mmfs" module="jars"/>'
         '<configurations><conf name="default"/></configurations>'
         f'<dependencies defaultconf="default->master">{dependencies}</dependencies></ivy-module>'
     )
@@ -129,22 +179,32 @@ def _reason(output: str) -> str:
     return (telling or [line for line in lines if line] or ["no reason given"])[0]
 
 
+def fetch_kafka_jars(cache_dir: Path) -> list[Path]:
+    """The jars that read Kafka, fetched where they are missing. Raises DeltaJarsError."""
+    return ensure_jars(cache_dir, jars=kafka_jars(), **_mirror())
+
+
+def _mirror() -> dict[str, Any]:
+    # Set-up runs before there is a home or a configuration, so these two are read here and not in Settings.
+    ivy_settings = os.environ.get("MMFS_IVY_SETTINGS") or None
+    return {
+        "mirror": os.environ.get("MMFS_MAVEN_MIRROR", ""),
+        "ivy_settings": Path(ivy_settings) if ivy_settings else None,
+    }
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="Fetch Delta's jars into the cache, once.")
     parser.add_argument("--cache", type=Path, default=Path(".cache"), help="the project's cache folder")
-    # Set-up runs before there is a home or a configuration, so these two are read here and not in Settings.
-    mirror = os.environ.get("MMFS_MAVEN_MIRROR", "")
-    ivy_settings = os.environ.get("MMFS_IVY_SETTINGS") or None
+    parser.add_argument("--kafka", action="store_true", help="fetch the jars that read Kafka instead")
+    given = parser.parse_args()
+    chosen = kafka_jars() if given.kafka else delta_jars()
     try:
-        jars = ensure_jars(
-            parser.parse_args().cache,
-            mirror=mirror,
-            ivy_settings=Path(ivy_settings) if ivy_settings else None,
-        )
+        jars = ensure_jars(given.cache, jars=chosen, **_mirror())
     except (DeltaJarsError, JavaNotFoundError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print(f"Delta: {len(jars)} jars in {jars[0].parent}")
+    print(f"{chosen.name}: {len(jars)} jars in {jars[0].parent}")
     return 0
 
 

@@ -36,8 +36,11 @@ _PLACE = ("file_path", "file_size", "row_index")
 def published(
     store: TableStore, table: Table, encoder: tuple[str, str], since: dt.datetime, values: Sequence[FileColumn]
 ) -> DataFrame:
-    """The rows of a history that stand on an encoder version and are younger than `since`: user_id, purpose,
-    event_timestamp, created_at and what `with_values` needs to know."""
+    """The rows at days' ends of a history that stand on an encoder version and are younger than `since`: user_id,
+    purpose, event_timestamp, created_at and what `with_values` needs to know.
+
+    Rows within a day are the stream's: what a day's end says follows from tiles, never from them.
+    """
     location = store.location(table)
     files = _plain_files(location)
     of_encoder = {"encoder": encoder[0], "encoder_version": encoder[1]}.items()
@@ -107,4 +110,5 @@ def _may_be_younger(file: DataFile, since: dt.datetime) -> bool:
 
 
 def _younger(rows: DataFrame, since: dt.datetime) -> DataFrame:
-    return rows.where(F.col("event_timestamp") > F.lit(since))
+    at = F.col("event_timestamp")
+    return rows.where((at > F.lit(since)) & (at == F.date_trunc("day", at)))

@@ -84,7 +84,7 @@ def build_recent_products(store: TableStore, batch: Batch, users: DataFrame) -> 
         F.unix_micros(F.greatest("available_at", "link_available_at")).alias("available"),
         *(F.array_contains("allowed_purposes", p).alias(f"for_{p}") for p in PERSONAL),
     )
-    found = packed.groupBy("bucket").applyInArrow(_of_bucket(last_midnight(batch)), _SCHEMA)
+    found = packed.groupBy("bucket").applyInArrow(recent_rows(last_midnight(batch)), _SCHEMA)
     rows = found.withColumns(
         {
             "event_timestamp": F.col("midnight").cast("timestamp"),
@@ -109,7 +109,9 @@ def product_actions(store: TableStore, subjects: DataFrame) -> DataFrame:
     return allowed.join(subjects, "subject_id")
 
 
-def _of_bucket(to_midnight: int) -> Callable[[pa.Table], pa.Table]:
+def recent_rows(to_midnight: int) -> Callable[[pa.Table], pa.Table]:
+    """From product actions of whole users (columns as `build_recent_products` packs them) the rows of `_SCHEMA`."""
+
     def compute(table: pa.Table) -> pa.Table:
         table = table.sort_by([("user_id", "ascending"), ("at", "ascending"), ("event_id", "ascending")])
         users = table["user_id"].combine_chunks().dictionary_encode()

@@ -65,20 +65,27 @@ def windowed(
     the columns of `measures`. `entities` is how many there are, roughly.
     """
     buckets = max(2, -(-entities // ENTITIES_PER_BUCKET))
-    packed = daily.select(
+    rows = daily.select(
         F.pmod(F.xxhash64("entity"), F.lit(buckets)).alias("bucket"),
         "entity",
         F.unix_date("from_day").alias("from_day"),
         "subject_id",
         "held_from",
         "held_until",
+        *packed(measures, purposes),
+    )
+    return rows.groupBy("bucket").applyInArrow(window_rows(measures, purposes, to_midnight), measures.schema)
+
+
+def packed(measures: Measures, purposes: tuple[str, ...]) -> list[Column]:
+    """What the windows are summed from, of a daily row: day, for_<purpose>, sums, first, lasts."""
+    return [
         F.unix_date("day").alias("day"),
         *(F.array_contains("allowed_purposes", p).alias(f"for_{p}") for p in purposes),
         F.array(*(_whole(c, measures) for c in measures.sums)).alias("sums"),
         _micros("first_event_at").alias("first"),
         F.array(*(_micros(c) for c in measures.lasts)).alias("lasts"),
-    )
-    return packed.groupBy("bucket").applyInArrow(_of_bucket(measures, purposes, to_midnight), measures.schema)
+    ]
 
 
 def _whole(name: str, measures: Measures) -> Column:
@@ -90,7 +97,8 @@ def _micros(name: str) -> Column:
     return F.coalesce(F.unix_micros(name), F.lit(NEVER))
 
 
-def _of_bucket(measures: Measures, purposes: tuple[str, ...], to_midnight: int) -> Callable[[pa.Table], pa.Table]:
+def window_rows(measures: Measures, purposes: tuple[str, ...], to_midnight: int) -> Callable[[pa.Table], pa.Table]:
+    """From packed daily rows of whole entities (see `windowed`) the rows of its answer."""
     once = measures.sums.index(measures.once)
 
     def compute(table: pa.Table) -> pa.Table:

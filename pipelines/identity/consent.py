@@ -21,13 +21,18 @@ def with_allowed_purposes(
     `consents` and `identities` are the silver tables. One join on subject_id: the statements about a subject are
     few and are carried as one array, so a subject with many events costs no more per event than any other.
     """
-    joined = events.join(_statements_of_subjects(consents, identities), "subject_id", "left")
+    return allowed_by(events, statements_of_subjects(consents, identities), settings)
+
+
+def allowed_by(events: DataFrame, statements: DataFrame, settings: Settings) -> DataFrame:
+    """The same from `statements_of_subjects`, for who asks often and keeps them."""
+    joined = events.join(statements, "subject_id", "left")
     at = F.col("event_timestamp")
     allowed = F.array(*(F.when(_allowed(p, at, settings), F.lit(p)) for p in sorted(PURPOSES)))
     return joined.withColumn("allowed_purposes", F.array_compact(allowed)).drop("_users")
 
 
-def _statements_of_subjects(consents: DataFrame, identities: DataFrame) -> DataFrame:
+def statements_of_subjects(consents: DataFrame, identities: DataFrame) -> DataFrame:
     """`subject_id, _users`: who speaks for the subject, from when to when, and all they ever said."""
     said = consents.groupBy("user_id").agg(
         F.collect_list(F.struct("purpose", "granted", "valid_from", "valid_to")).alias("said")

@@ -20,6 +20,7 @@ from pipelines.features.arrivals import backfill_job
 from pipelines.governance.home import open_home
 from pipelines.governance.progress import mark
 from pipelines.governance.runs import Run
+from pipelines.governance.writing import only_writer
 from pipelines.releases.backfill import backfill, version_predicate
 from pipelines.releases.candidates import candidate as named_candidate
 from pipelines.releases.compare import DEFAULT_MARGIN
@@ -92,7 +93,7 @@ def undo(settings: Settings, announce: Announce = lambda step: None) -> str:
         raise PromotionRefusedError("no promotion was cut off: there is nothing to undo")
     if journal.release in read_pin(settings).live:
         raise PromotionRefusedError(f"{journal.release} is live already; finish (mmfs releases promote) or roll back")
-    with table_store(settings, "mmfs releases promote") as store:
+    with table_store(settings, "mmfs releases promote") as store, only_writer(settings):
         _undo(store, any_release(settings, journal.release), "undone on demand", announce)
     return journal.release
 
@@ -188,7 +189,7 @@ def _finish(settings: Settings, journal: Journal, announce: Announce) -> Release
     candidate = any_release(settings, journal.release)
     if candidate.name not in read_pin(settings).live:
         # The plan of the steps before needs no Spark.
-        with table_store(settings, "mmfs releases promote") as store:
+        with table_store(settings, "mmfs releases promote") as store, only_writer(settings):
             try:
                 _prepare(store, journal, candidate, announce)
             except _FINAL as error:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from pipelines.errors import PromotionPendingError, PromotionRefusedError, UnknownReleaseError
 from pipelines.governance.home import open_home
+from pipelines.governance.writing import only_writer
 from pipelines.online.layout import field_id
 from pipelines.online.rows import Held
 from pipelines.releases.inventory import consumers
@@ -106,7 +107,7 @@ def _delete_rows(settings: Settings) -> tuple[int, dict[str, datetime]]:
 def _freed(settings: Settings, due: Sequence[Release], others: Sequence[Release]) -> int:
     from pipelines.releases.removal import remove_rows
 
-    with table_store(settings, "mmfs releases retire") as store:
+    with table_store(settings, "mmfs releases retire") as store, only_writer(settings):
         freed = 0
         for release in due:
             freed += remove_rows(store, release, others)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING, Any
@@ -86,24 +87,37 @@ def _csv_header(spark: SparkSession, path: str) -> tuple[str, ...]:
 
 
 def _read_json(spark: SparkSession, files: TableFiles) -> DataFrame:
-    lines = spark.read.text(list(files.paths)).select(
-        F.col("_metadata.file_path").alias("source_file"), valid_text(F.col("value")).alias("line")
-    )
-    rows = lines.where(F.trim("line") != "").withColumn("fields", F.from_json("line", "map<string,string>"))
-    columns = _json_columns(rows, files.source)
+    lines = text_lines(spark, files.paths)
+    columns = _json_columns(_with_fields(lines), files.source)
     if not columns:
         names = ", ".join(path.rsplit("/", 1)[-1] for path in files.paths)
         raise UnreadableFileError(f"no line of {names} is a JSON object. Write one a row, or leave the table out.")
     _require(files.source, columns)
-    values = {name: F.try_element_at("fields", F.lit(name)) for name in SOURCE_COLUMNS[files.source]}
-    unknown = F.map_filter("fields", lambda k, _: ~k.isin(*SOURCE_COLUMNS[files.source]))
+    return json_rows(lines, files.source)
+
+
+def text_lines(spark: SparkSession, paths: Sequence[str]) -> DataFrame:
+    """The lines of text files: source_file, line."""
+    return spark.read.text(list(paths)).select(
+        F.col("_metadata.file_path").alias("source_file"), valid_text(F.col("value")).alias("line")
+    )
+
+
+def json_rows(lines: DataFrame, source: str) -> DataFrame:
+    """Lines (source_file, line) of JSON objects in bronze's columns; a line that is none is a corrupt record."""
+    values = {name: F.try_element_at("fields", F.lit(name)) for name in SOURCE_COLUMNS[source]}
+    unknown = F.map_filter("fields", lambda k, _: ~k.isin(*SOURCE_COLUMNS[source]))
     corrupt = F.when(F.col("fields").isNull(), F.col("line"))
-    return rows.select(
+    return _with_fields(lines).select(
         "source_file",
         *(value.alias(name) for name, value in values.items()),
         F.when(F.cardinality(unknown) > 0, F.to_json(unknown)).alias("unknown_columns"),
         corrupt.alias("corrupt_record"),
     )
+
+
+def _with_fields(lines: DataFrame) -> DataFrame:
+    return lines.where(F.trim("line") != "").withColumn("fields", F.from_json("line", "map<string,string>"))
 
 
 def _json_columns(rows: DataFrame, source: str) -> list[str]:
@@ -117,7 +131,8 @@ def _json_columns(rows: DataFrame, source: str) -> list[str]:
     return names
 
 
-def _read_columnar(spark: SparkSession, files: TableFiles) -> DataFrame:
+def read_columnar(spark: SparkSession, files: TableFiles) -> DataFrame:
+    """Parquet files, or a Delta table, in bronze's columns. Raises MissingColumnError."""
     if files.format == "delta":
         frame = spark.read.format("delta").load(files.paths[0])
     else:
@@ -127,7 +142,7 @@ def _read_columnar(spark: SparkSession, files: TableFiles) -> DataFrame:
     return frame.select(*_bronze_columns(files.source, values, F.lit(None).cast("string")))
 
 
-_READERS = {"csv": _read_csv, "json": _read_json, "parquet": _read_columnar, "delta": _read_columnar}
+_READERS = {"csv": _read_csv, "json": _read_json, "parquet": read_columnar, "delta": read_columnar}
 
 
 def _bronze_columns(source: str, values: dict[str, Column], corrupt: Column) -> list[Column]:

@@ -40,8 +40,7 @@ class Intake:
 
 def judged(store: TableStore, bronze: DataFrame, source: str, intake: Intake) -> DataFrame:
     """A drop's bronze rows, typed, with `outcome`, `rule` and `value`. Reads silver, writes nothing."""
-    rows = typed(bronze, source, store.settings, intake.history)
-    checked = with_first_broken_rule(rows, source, intake.as_of)
+    checked = checked_rows(store, bronze, source, intake)
     table = SILVER[source]
     existing = _of_other_drops(store, table, intake) if store.exists(table) else None
     if source == "identities":
@@ -54,6 +53,21 @@ def judged(store: TableStore, bronze: DataFrame, source: str, intake: Intake) ->
             rows_of_keys = _with_consents(rows_of_keys, _of_other_drops(store, CONSENTS, intake))
         known = rows_of_keys.select(*table.keys, signature(rows_of_keys, content).alias("known_signature"))
     return with_outcome(checked, table.keys, content, known)
+
+
+def checked_rows(store: TableStore, bronze: DataFrame, source: str, intake: Intake) -> DataFrame:
+    """Bronze rows, typed, with the first `rule` that each breaks and the `value` that does."""
+    rows = typed(bronze, source, store.settings, intake.history)
+    return with_first_broken_rule(rows, source, intake.as_of)
+
+
+def judged_events(checked: DataFrame, existing: DataFrame | None) -> DataFrame:
+    """Checked events with their outcome against the rows of silver that may have their keys; None: none has."""
+    content, known = _content("events"), None
+    if existing is not None:
+        known = _with_same_keys(existing, checked, "events")
+        known = known.select("event_id", signature(known, content).alias("known_signature"))
+    return with_outcome(checked, EVENTS.keys, content, known)
 
 
 def write_silver(store: TableStore, rows: DataFrame, source: str, intake: Intake) -> None:

@@ -34,7 +34,8 @@ def _history(name: str, comment: str, columns: tuple[Column, ...], depends_on: s
     return Table(
         name=name,
         layer="features",
-        comment=comment + " One row per user and day on which a value changes, at the day's end (UTC).",
+        comment=comment
+        + " One row per user and day on which a value changes, at the day's end (UTC); a stream adds rows within the day.",
         columns=(_USER, _PURPOSE, *encoder, *columns, *TIMES),
         keys=("user_id", "purpose", *(c.name for c in encoder), "event_timestamp", "created_at"),
         partition_by=("purpose", *(c.name for c in encoder)),
