@@ -115,7 +115,7 @@ def value(store: ShopStore, table: Table, day: int, created: datetime | None = N
 
 
 def test_a_user_says_what_the_texts_say(store: ShopStore) -> None:
-    ann = {"user_id": "ann", "purpose": "personalisation"}
+    ann: dict[str, Any] = {"user_id": "ann", "purpose": "personalisation"}
     first = value(store, USER_OPINIONS, 13, at(40), **ann)
     # A question is no opinion on goods.
     assert (first["texts_judged_90d"], first["size_blamed_90d"]) == (2, 0)
@@ -129,7 +129,7 @@ def test_a_user_says_what_the_texts_say(store: ShopStore) -> None:
 
 
 def test_what_comes_late_corrects_and_does_not_leak(store: ShopStore) -> None:
-    ann = {"user_id": "ann", "purpose": "personalisation"}
+    ann: dict[str, Any] = {"user_id": "ann", "purpose": "personalisation"}
     before, after = (value(store, USER_OPINIONS, 20, at(day), **ann) for day in (40, 461))
     assert (before["texts_judged_90d"], after["texts_judged_90d"]) == (2, 3)
     assert after["event_timestamp"] == before["event_timestamp"]
@@ -137,7 +137,7 @@ def test_what_comes_late_corrects_and_does_not_leak(store: ShopStore) -> None:
     assert value(store, USER_OPINIONS, 59, **ann)["delivery_blamed_90d"] == 1
     assert value(store, USER_OPINIONS, 54, **ann)["delivery_blamed_90d"] == 0
     # Bob had refused before he wrote.
-    bob = {"user_id": "bob", "purpose": "personalisation"}
+    bob: dict[str, Any] = {"user_id": "bob", "purpose": "personalisation"}
     assert value(store, USER_OPINIONS, 30, at(40), **bob)["texts_judged_90d"] == 1
     assert value(store, USER_OPINIONS, 30, **bob)["texts_judged_90d"] == 0
 

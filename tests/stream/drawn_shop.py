@@ -98,7 +98,7 @@ class DrawnShop:
             for n, at in enumerate([since] if i % 4 else [since, DAY + timedelta(hours=7)])
             for modality in (PICTURES, VIDEOS, WORDS)[: 1 + i % 3]
         ]  # fmt: skip
-        made = [(row["content_id"], row["modality"]) for row in contents]
+        made = [(str(row["content_id"]), str(row["modality"])) for row in contents]
         made += [(hashlib.sha256(q.encode()).hexdigest(), "query") for q in ("red shoes", "blue hat", "green tea")]
         # One picture could not be encoded.
         vectors = [_embedding(content, modality) for content, modality in made if content != content_id(5, PICTURES, 0)]

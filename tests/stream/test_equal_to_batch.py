@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 
 from pipelines.delta import TableStore
 from pipelines.features.build import build_features
-from pipelines.stream import job
+from pipelines.stream import intake, job
 from pipelines.stream.pieces import close_pieces
 from pipelines.tables.features import (
     USER_ACTIVITY,
@@ -77,7 +77,7 @@ def both(shop: DrawnShop, new_home: NewHome) -> Both:
 
 
 def ended_in_the_third_batch(home: StreamedHome) -> None:
-    land = job.land
+    land = intake.land
     with pytest.MonkeyPatch.context() as patch:
 
         def landed_and_killed(store: TableStore, judged: Any, batch: Any) -> None:

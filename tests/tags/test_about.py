@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,7 +38,7 @@ def known() -> Catalogue:
     )
 
 
-def about(known: Catalogue, recogniser: Recogniser | None = None, **product: object) -> dict[str, float]:
+def about(known: Catalogue, recogniser: Recogniser | None = None, **product: Any) -> dict[str, float]:
     return (recogniser or Recogniser(known)).of_product(dataclasses.replace(PLAIN, **product))
 
 
@@ -94,7 +95,7 @@ def test_look_alikes_learn_what_a_picture_shows_within_its_category() -> None:
     pictures = 3.0 * np.eye(8)[kinds] + 0.5 * np.eye(8)[3 + colours] + 0.1 * random.normal(size=(240, 8))
     unit = (pictures / np.linalg.norm(pictures, axis=1, keepdims=True)).astype(np.float32)
     names = [f"kind {kind}" for kind in kinds]
-    learned = fit_look_alikes(unit[:160], names[:160], [f"c{c}" for c in colours[:160]])
+    learned = fit_look_alikes(list(unit[:160]), names[:160], [f"c{c}" for c in colours[:160]])
     assert learned is not None
     shares = np.stack([learned.shares(p, n) for p, n in zip(unit[160:], names[160:], strict=True)])
     np.testing.assert_allclose(shares.sum(axis=1), 1)
@@ -102,6 +103,6 @@ def test_look_alikes_learn_what_a_picture_shows_within_its_category() -> None:
 
 
 def test_too_few_labels_teach_nothing() -> None:
-    pictures = np.eye(7, dtype=np.float32)
-    assert fit_look_alikes(pictures, [None] * 7, ["a", "b"] * 3 + ["a"]) is None
-    assert fit_look_alikes(np.eye(8, dtype=np.float32), [None] * 8, ["a"] * 8) is None
+    pictures = list(np.eye(8, dtype=np.float32))
+    assert fit_look_alikes(pictures[:7], [None] * 7, ["a", "b"] * 3 + ["a"]) is None
+    assert fit_look_alikes(pictures, [None] * 8, ["a"] * 8) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from typing import Any
 
 import numpy as np
 from hypothesis import given, settings
@@ -33,7 +34,9 @@ usual_drawn = st.lists(st.lists(st.sampled_from([0.0, 0.1, 0.6]), min_size=KEYS,
 
 def as_arrays(drawn: list[Act], abouts: list[dict[int, float]]) -> tuple[Acts, Items]:
     rows = sorted(drawn, key=lambda act: act[0])
-    columns = [np.array([row[i] for row in rows], dtype=t) for i, t in enumerate([int, int, float, int, bool, bool])]
+    columns: list[Any] = [
+        np.array([row[i] for row in rows], dtype=t) for i, t in enumerate([int, int, float, int, bool, bool])
+    ]
     counts = [len(about) for about in abouts]
     keys = [key for about in abouts for key in about]
     shares = [share for about in abouts for share in about.values()]

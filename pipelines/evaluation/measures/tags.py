@@ -25,8 +25,8 @@ def _take(evidence: Evidence) -> Measured | Absent:
     found: list[Figure] = []
     for tag, truths in planted(evidence.truth, evidence.as_of).items():
         rows = [_counts(truth, given.get(user, {}).get(tag, {})) for user, truth in truths.items() if user in known]
-        hits, said, there = (np.array(column, dtype=float) for column in zip(*rows, strict=True)) if rows else [()] * 3
-        if not len(there) or not there.sum():
+        hits, said, there = np.array(rows, dtype=float).reshape(-1, 3).T
+        if not there.sum():
             continue
         sure = [
             confidence for user in truths if user in known for confidence in given.get(user, {}).get(tag, {}).values()
