@@ -18,7 +18,7 @@ from pipelines.encoding.job import encode
 from pipelines.errors import EncoderMismatchError, EncoderUnusableError, PromotionPendingError, PromotionRefusedError
 from pipelines.governance.home import open_home
 from pipelines.governance.runs import Run
-from pipelines.releases.backfill import backfill
+from pipelines.releases.backfill import backfill, begin_history
 from pipelines.releases.candidates import candidate as named_candidate
 from pipelines.releases.compare import DEFAULT_MARGIN
 from pipelines.releases.gate import Gate, Judgement, judged_by_comparison, judged_heads
@@ -196,7 +196,10 @@ def _prepare(store: TableStore, journal: Journal, candidate: Release, announce: 
         # What an earlier attempt wrote may have been overtaken by a run.
         if table.name not in journal.backfilled or not same_pairs(store, table, standing, candidate):
             announce(f"backfilling {table.name}")
-            backfill(store, run, table, standing, candidate)
+            if standing.serves(table):
+                backfill(store, table, standing, candidate)
+            else:
+                begin_history(store, run, table, candidate)
             journal = journal.with_backfilled(table.name)
             write_journal(settings, journal)
         announce(f"checking {table.name}")
