@@ -51,20 +51,20 @@ _PAIR = ("event_timestamp", "created_at")
 _KEY = ("user_id", "purpose", "day")
 
 
-def backfill(store: TableStore, run: Run, table: Table, standing: Release, candidate: Release) -> None:
-    """Write the candidate's version of a history, replacing what an earlier attempt wrote.
+def begin_history(store: TableStore, run: Run, table: Table, candidate: Release) -> None:
+    """Write the candidate's version of a history that the standing release has not, up to the run's time."""
+    part = table.depends_on or ""
+    first = first_tags if part == "tags" else first_opinions
+    replace_version(store, first(store, table, candidate, run), table, candidate.encoder_for(part))
 
-    Where the standing release has none, for want of heads or tags, it is made up to the run's time.
+
+def backfill(store: TableStore, table: Table, standing: Release, candidate: Release) -> None:
+    """Write the candidate's version of a history, replacing what an earlier attempt wrote.
 
     Raises PromotionRefusedError where the candidate has no vector for it; VectorsTooLargeError.
     """
     part = table.depends_on or ""
-    new = candidate.encoder_for(part)
-    if not standing.serves(table):
-        first = first_tags if part == "tags" else first_opinions
-        replace_version(store, first(store, table, candidate, run), table, new)
-        return
-    old = standing.encoder_for(part)
+    old, new = standing.encoder_for(part), candidate.encoder_for(part)
     pairs = pairs_of(store, table, old)
     if table is PRODUCT_VECTORS:
         rows = _product_vectors(store, pairs, new)

@@ -21,7 +21,7 @@ from pipelines.governance.home import open_home
 from pipelines.governance.progress import mark
 from pipelines.governance.runs import Run
 from pipelines.governance.writing import only_writer
-from pipelines.releases.backfill import backfill, version_predicate
+from pipelines.releases.backfill import backfill, begin_history, version_predicate
 from pipelines.releases.candidates import candidate as named_candidate
 from pipelines.releases.compare import DEFAULT_MARGIN
 from pipelines.releases.gate import Gate, Judgement, judged_by_comparison, judged_heads
@@ -222,7 +222,10 @@ def _prepare(store: TableStore, journal: Journal, candidate: Release, announce: 
         if table.name not in journal.backfilled or not same_pairs(store, table, standing, candidate):
             announce(f"backfilling {table.name}")
             begun = datetime.now(UTC)
-            backfill(store, run, table, standing, candidate)
+            if standing.serves(table):
+                backfill(store, table, standing, candidate)
+            else:
+                begin_history(store, run, table, candidate)
             journal = journal.with_backfilled(table.name, begun)
             write_journal(settings, journal)
         announce(f"checking {table.name}")

@@ -22,7 +22,6 @@ from pipelines.features.fused_rows import SOURCES, fuse
 from pipelines.features.interests import build_interests
 from pipelines.features.tiles import build_tiles
 from pipelines.governance.progress import Batch, finish, start
-from pipelines.governance.runs import Run
 from pipelines.releases.backfill import backfill
 from pipelines.releases.manifest import Release
 from pipelines.settings import load_settings
@@ -226,7 +225,7 @@ def test_a_backfill_repeats_the_rows_of_the_version_that_stands(corrected: Taken
     before = {table: corrected.store.read(table).collect() for table in (*INTERESTS.values(), USER_FUSED)}
     for table in before:
         for _ in ("once", "and as after a crash"):
-            backfill(corrected.store, Run(corrected.store.settings, LOAD.as_of, "run"), table, RELEASE, second)
+            backfill(corrected.store, table, RELEASE, second)
     first_drop = Oracle(corrected.shop.until({"first"}), corrected.oracle.embedded, LOAD.as_of)
     for modality, table in INTERESTS.items():
         both = corrected.store.read(table)

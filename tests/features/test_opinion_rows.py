@@ -123,8 +123,9 @@ FRAME = pa.schema(
 
 
 def made(rows: list[Row], to_midnight: int | None) -> list[Row]:
-    whole = [dict.fromkeys(FRAME.names) | row | {"entity_hash": int(str(row["entity"])[1:])} for row in rows]
-    whole.sort(key=lambda row: int(str(row["entity_hash"])))
+    empty: Row = dict.fromkeys(FRAME.names)
+    whole = [empty | row | {"entity_hash": int(row["entity"][1:])} for row in rows]
+    whole.sort(key=lambda row: int(row["entity_hash"]))
     batches = pa.Table.from_pylist(whole, schema=FRAME).to_batches(max_chunksize=7)
     out = entity_function(WINDOWS, PURPOSES, to_midnight)(iter(batches))
     return [row for batch in out for row in batch.to_pylist()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +16,7 @@ from pipelines.features.changes import dirty_subject_days, dirty_users
 from pipelines.features.opinions import build_opinions
 from pipelines.governance.progress import Batch, finish, start
 from pipelines.governance.runs import Run
-from pipelines.releases.backfill import backfill
+from pipelines.releases.backfill import backfill, begin_history
 from pipelines.releases.manifest import Release
 from pipelines.releases.parity import require_parity
 from pipelines.tables.aggregates import TEXT_JUDGEMENTS
@@ -107,16 +108,16 @@ def _build(store: ShopStore, batch: Batch) -> None:
     finish(store, batch)
 
 
-def value(store: ShopStore, table: Table, day: int, created: datetime | None = None, **key: str) -> Row:
+def value(store: ShopStore, table: Table, day: int, key: Mapping[str, str], created: datetime | None = None) -> Row:
     """The row in force at a day's end, of those known by a moment."""
-    rows = history(store, table)[tuple((KEY | key)[name] for name in table.keys[:-2])]
+    rows = history(store, table)[tuple({**KEY, **key}[name] for name in table.keys[:-2])]
     known = [(d, c, row) for d, of in rows.items() for c, row in of if d <= day and (created is None or c <= created)]
     return max(known, key=lambda item: item[:2])[2] if known else {}
 
 
 def test_a_user_says_what_the_texts_say(store: ShopStore) -> None:
-    ann: dict[str, Any] = {"user_id": "ann", "purpose": "personalisation"}
-    first = value(store, USER_OPINIONS, 13, at(40), **ann)
+    ann = {"user_id": "ann", "purpose": "personalisation"}
+    first = value(store, USER_OPINIONS, 13, ann, at(40))
     # A question is no opinion on goods.
     assert (first["texts_judged_90d"], first["size_blamed_90d"]) == (2, 0)
     assert (first["aspects_praised"], first["aspects_blamed"]) == (["quality"], ["quality"])
@@ -125,21 +126,21 @@ def test_a_user_says_what_the_texts_say(store: ShopStore) -> None:
     assert first["sentiment_mean"] == pytest.approx((0.8 * weight - 0.9) / (weight + 1), abs=1e-6)
     assert first["last_negative_at"] == at(12.1)
     # The marketing default is to deny.
-    assert value(store, USER_OPINIONS, 13, user_id="ann", purpose="marketing") == {}
+    assert value(store, USER_OPINIONS, 13, ann | {"purpose": "marketing"}) == {}
 
 
 def test_what_comes_late_corrects_and_does_not_leak(store: ShopStore) -> None:
-    ann: dict[str, Any] = {"user_id": "ann", "purpose": "personalisation"}
-    before, after = (value(store, USER_OPINIONS, 20, at(day), **ann) for day in (40, 461))
+    ann = {"user_id": "ann", "purpose": "personalisation"}
+    before, after = (value(store, USER_OPINIONS, 20, ann, at(day)) for day in (40, 461))
     assert (before["texts_judged_90d"], after["texts_judged_90d"]) == (2, 3)
     assert after["event_timestamp"] == before["event_timestamp"]
     # The phone counts from its link on.
-    assert value(store, USER_OPINIONS, 59, **ann)["delivery_blamed_90d"] == 1
-    assert value(store, USER_OPINIONS, 54, **ann)["delivery_blamed_90d"] == 0
+    assert value(store, USER_OPINIONS, 59, ann)["delivery_blamed_90d"] == 1
+    assert value(store, USER_OPINIONS, 54, ann)["delivery_blamed_90d"] == 0
     # Bob had refused before he wrote.
-    bob: dict[str, Any] = {"user_id": "bob", "purpose": "personalisation"}
-    assert value(store, USER_OPINIONS, 30, at(40), **bob)["texts_judged_90d"] == 1
-    assert value(store, USER_OPINIONS, 30, **bob)["texts_judged_90d"] == 0
+    bob = {"user_id": "bob", "purpose": "personalisation"}
+    assert value(store, USER_OPINIONS, 30, bob, at(40))["texts_judged_90d"] == 1
+    assert value(store, USER_OPINIONS, 30, bob)["texts_judged_90d"] == 0
 
 
 def test_a_user_who_goes_quiet_does_not_keep_the_counts(store: ShopStore) -> None:
@@ -153,23 +154,23 @@ def test_a_user_who_goes_quiet_does_not_keep_the_counts(store: ShopStore) -> Non
     for day, expected in ((110, 1), (111, 0)):
         key = ("cat", "personalisation", HEADS.name, HEADS.version)
         check(found, USER_OPINIONS, key, day, {"texts_judged_90d": expected}, "windows end")
-        row = value(store, PRODUCT_OPINIONS, day, product_id="p2")
+        row = value(store, PRODUCT_OPINIONS, day, {"product_id": "p2"})
         assert (row["texts_judged_90d"], row["texts_judged_365d"]) == (expected, 1)
 
 
 def test_a_product_is_praised_and_blamed_with_quotes_and_trend(store: ShopStore) -> None:
-    early = value(store, PRODUCT_OPINIONS, 13, at(40), product_id="p1")
+    early = value(store, PRODUCT_OPINIONS, 13, {"product_id": "p1"}, at(40))
     assert (early["texts_judged_30d"], early["quality_praised_30d"], early["quality_blamed_30d"]) == (3, 1, 2)
     assert early["quality_blamed_quotes"] == ["m2#0-4", "r2#0-4"]
     assert early["quality_blamed_trend"] is None
     # Bob's word is withdrawn, Ann's late one and her phone's are there.
-    late = value(store, PRODUCT_OPINIONS, 60, product_id="p1")
+    late = value(store, PRODUCT_OPINIONS, 60, {"product_id": "p1"})
     assert (late["texts_judged_90d"], late["texts_judged_30d"]) == (4, 1)
     assert late["quality_blamed_quotes"] == ["m2#0-4", "r3#0-4", "r4#0-4"]
     assert late["delivery_blamed_trend"] == pytest.approx(1 - 0)
     assert late["quality_blamed_trend"] == pytest.approx(1 - 2 / 3)
     assert late["sentiment_mean_90d"] == pytest.approx((0.8 - 0.9 - 0.9 - 0.6) / 4)
-    over = value(store, PRODUCT_OPINIONS, 460, product_id="p1")
+    over = value(store, PRODUCT_OPINIONS, 460, {"product_id": "p1"})
     assert (over["texts_judged_365d"], over["quality_blamed_quotes"], over["sentiment_mean_365d"]) == (0, [], None)
 
 
@@ -179,7 +180,7 @@ def test_new_heads_get_the_rows_of_those_that_stand(store: ShopStore) -> None:
     store.append_once(table_frame(store.spark, TEXT_JUDGEMENTS, rows), TEXT_JUDGEMENTS, "tuned")
     run = Run(store.settings, at(RUNS[-1]), "promotion")
     for table in (USER_OPINIONS, PRODUCT_OPINIONS):
-        backfill(store, run, table, release(), tuned)
+        backfill(store, table, release(), tuned)
         require_parity(store, table, release(), tuned)
         standing, made = (_values(store, table, version) for version in ("1", "2"))
         assert made.keys() == standing.keys()
@@ -193,7 +194,7 @@ def test_new_heads_get_the_rows_of_those_that_stand(store: ShopStore) -> None:
         TEXT_JUDGEMENTS,
         "3",
     )
-    backfill(store, run, USER_OPINIONS, tiny_release("r1"), first)
+    begin_history(store, run, USER_OPINIONS, first)
     newest = {key[:3]: row for key, row in sorted(_values(store, USER_OPINIONS, "1").items())}
     made = _values(store, USER_OPINIONS, "3")
     assert {key[:3]: row for key, row in made.items()} == {key: newest[key] for key in {k[:3] for k in made}}

@@ -13,6 +13,7 @@ import pytest
 from pyspark.sql import functions as F
 
 from encoders.errors import EncoderChecksumError
+from encoders.heads.spec import VERSION
 from encoders.spec import resolve
 from pipelines.errors import (
     EncoderMismatchError,
@@ -311,7 +312,9 @@ def test_other_dimensions_do_not_pass(bare: Settings) -> None:
 def test_heads_pass_with_a_reason_alone_and_on_their_own_encoder(bare: Settings) -> None:
     review = resolve("bundled:static-text")
     write_pin(bare, [dataclasses.replace(RELEASE, review=review)], "r1")
-    with pytest.raises(PromotionRefusedError, match="static-text-heads/1 in place of none: nothing here shows"):
+    with pytest.raises(
+        PromotionRefusedError, match=f"static-text-heads/{VERSION} in place of none: nothing here shows"
+    ):
         promote(bare, ["heads:bundled:static-text"])
     assert read_log(bare)[-1]["what"] == "refused"
     with pytest.raises(EncoderChecksumError, match="train the heads anew"):
