@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import pyarrow as pa
+from py4j.protocol import Py4JJavaError
 from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -88,28 +90,29 @@ class FolderSource:
     def arrived(self, spark: SparkSession, batch: DataFrame) -> Arrived:
         paths = sorted(row.path for row in batch.collect())
         try:
-            return self._read([self._together(spark, paths)])
-        except (UnreadableFileError, MissingColumnError, PySparkException):
+            with self._readable():
+                return Arrived.of(self._together(spark, paths))
+        except (UnreadableFileError, MissingColumnError, PySparkException, Py4JJavaError):
             # One by one: it may be a single file, or two that give a column different types.
             whole = {path: frame for path in paths if (frame := self._if_readable(spark, path)) is not None}
-            damaged = tuple(path for path in paths if path not in whole)
-            found = self._read([*whole.values()]) if whole else Arrived(None, pa.chunked_array([], pa.int64()))
-            return replace(found, unreadable=damaged)
-
-    def _read(self, frames: Sequence[DataFrame]) -> Arrived:
-        with readable(Drop(self.folder, (), ())):
-            return Arrived.of(reduce(DataFrame.unionByName, frames))
+        damaged = tuple(path for path in paths if path not in whole)
+        if not whole:
+            return Arrived(None, pa.chunked_array([], pa.int64()), damaged)
+        return replace(Arrived.of(reduce(DataFrame.unionByName, whole.values())), unreadable=damaged)
 
     def _if_readable(self, spark: SparkSession, path: str) -> DataFrame | None:
         try:
-            with readable(Drop(self.folder, (), ())):
+            with self._readable():
                 frame = self._together(spark, [path])
-            found = self._read([frame])
+                found = Arrived.of(frame)
         except (UnreadableFileError, MissingColumnError, AnalysisException):
             return None
         if found.rows is not None:
             found.rows.unpersist()
         return frame
+
+    def _readable(self) -> AbstractContextManager[None]:
+        return readable(Drop(self.folder, (), ()))
 
     def _together(self, spark: SparkSession, paths: Sequence[str]) -> DataFrame:
         """The files' rows in bronze's columns; nothing is read yet but the schema of Parquet."""
