@@ -29,6 +29,8 @@ from pipelines.serving.render import render_features
 from pipelines.settings import Settings, load_settings
 from pipelines.spark import tune_for_small_tables
 from pipelines.tables.sources import EVENTS, QUARANTINE, REVIEWS
+from pipelines.tags.explain import explain
+from pipelines.tags.render import render_explanation
 from pipelines.training.training_set import training_set
 
 LABEL_DAYS = 7
@@ -108,7 +110,11 @@ def _telling_user(store: TableStore) -> str:
 
 def _show_user(stage: _Stage, user: str) -> None:
     stage.heading(f"Online: what a service gets for user {user}")
-    stage.console.print(render_features(read_features(stage.settings, user, "recommendation")))
+    found = read_features(stage.settings, user, "recommendation")
+    stage.console.print(render_features(found))
+    if "personalisation" in found.consents:
+        stage.heading("Tags: what is said of the user, and why")
+        stage.console.print(render_explanation(explain(stage.settings, user), "en"))
 
 
 def _show_training_set(stage: _Stage, store: TableStore) -> None:
