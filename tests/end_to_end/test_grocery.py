@@ -18,7 +18,7 @@ from pipelines.run import new_run, run_steps
 from pipelines.serving.online import read_features
 from pipelines.sources.silver import SILVER
 from pipelines.tables import HISTORIES
-from pipelines.tables.aggregates import EMBEDDINGS, USER_DAILY, USER_TILES
+from pipelines.tables.aggregates import EMBEDDINGS, TEXT_JUDGEMENTS, USER_DAILY, USER_TILES
 from pipelines.tables.sources import BRONZE, CONSENTS, MEDIA, PRODUCT_CONTENTS, QUARANTINE, SOURCE_COLUMNS
 from pipelines.training.training_set import training_set
 from tests.end_to_end.conftest import NOT_TABLES, REVIEWS
@@ -208,6 +208,6 @@ def _versions(grocery: Shop) -> dict[str, int | None]:
     """Of every table of sources, aggregates and features."""
     tables = (
         *HISTORIES, *BRONZE.values(), *SILVER.values(), CONSENTS, MEDIA, PRODUCT_CONTENTS, QUARANTINE,
-        EMBEDDINGS, USER_DAILY, USER_TILES,
+        EMBEDDINGS, TEXT_JUDGEMENTS, USER_DAILY, USER_TILES,
     )  # fmt: skip
     return {f"{t.layer}.{t.name}": grocery.store.version(t) for t in tables}
