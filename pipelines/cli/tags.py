@@ -55,10 +55,10 @@ def calibrate(
     settings, known = load_settings(home=home), Truth(truth)
     moments = [moment for text in at or [] if (moment := instant(text, "--at"))] or [known.end]
     with table_store(settings, "mmfs tags calibrate") as store:
+        from pipelines.evaluation.render import render_calibration
         from pipelines.evaluation.tag_calibration import calibrated, judgements
         from pipelines.releases.pin import default_release
         from pipelines.tags.confidence import curves_to_json
-        from pipelines.tags.render import render_calibration
 
         with messages.status("judging"):
             judged = judgements(store, default_release(settings), known, moments)

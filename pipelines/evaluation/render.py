@@ -1,6 +1,9 @@
-"""An evaluation in a terminal."""
+"""An evaluation, and a calibration, in a terminal."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Group
 from rich.table import Table
@@ -8,6 +11,9 @@ from rich.text import Text
 
 from pipelines.evaluation.measure import Absent, Measured
 from pipelines.evaluation.report import Evaluation
+
+if TYPE_CHECKING:
+    from pipelines.evaluation.tag_calibration import Calibrated
 
 
 def render_evaluation(evaluation: Evaluation) -> Group:
@@ -36,3 +42,16 @@ def _add_rows(table: Table, name: str, measured: Measured) -> None:
             "" if figure.chance is None else f"{figure.chance:.3f}",
             end_section=place == last,
         )
+
+
+def render_calibration(found: Sequence[Calibrated]) -> Table:
+    """How well each tag's confidence fits, each half of the users judged by the other's curve."""
+    table = Table(title="calibration, cross-fitted by user", title_justify="left")
+    table.add_column("tag", no_wrap=True)
+    for column in ("positives", "judged", "AUC", "calibration error", "precision", "recall"):
+        table.add_column(column, justify="right")
+    for one in found:
+        figures = (one.ranking, one.calibration_error, one.precision, one.recall)
+        counts = (f"{one.curve.positives:,}", f"{one.curve.judged:,}")
+        table.add_row(one.tag, *counts, *(f"{figure:.3f}" for figure in figures))
+    return table

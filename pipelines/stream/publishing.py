@@ -48,7 +48,7 @@ class OnlineRows:
         registered = {view.name: view for view in self._feast.list_batch_feature_views()}
         views = {}
         for release in releases:
-            for table in HISTORIES:
+            for table in (table for table in HISTORIES if release.serves(table)):
                 for purpose in table.purposes:
                     version = release.encoder_for(table.depends_on) if table.depends_on else None
                     name = view_name(table, purpose, release)

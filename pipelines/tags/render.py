@@ -1,9 +1,8 @@
-"""Tags for people: the catalogue, its calibration, and a user's tags with their reasons."""
+"""Tags for people: the catalogue, and a user's tags with their reasons."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -12,9 +11,6 @@ from rich.text import Text
 from pipelines.tags.catalogue import Words
 from pipelines.tags.definition import Definition
 from pipelines.tags.explain import Explanation, Reason
-
-if TYPE_CHECKING:
-    from pipelines.evaluation.tag_calibration import Calibrated
 
 _SAID = {
     "zh": {
@@ -42,19 +38,6 @@ def render_catalogue(definition: Definition) -> RenderableType:
         on = f"{curve.positives:,} of {curve.judged:,}" if curve else "–"
         source = tag.facet or tag.topic or "rule"
         table.add_row(tag.id, tag.name.zh, tag.name.en, source, tag.owner, on)
-    return table
-
-
-def render_calibration(found: Sequence[Calibrated]) -> RenderableType:
-    """How well each tag's confidence fits, each half of the users judged by the other's curve."""
-    table = Table(title="calibration, cross-fitted by user", title_justify="left")
-    table.add_column("tag", no_wrap=True)
-    for column in ("positives", "judged", "AUC", "calibration error", "precision", "recall"):
-        table.add_column(column, justify="right")
-    for one in found:
-        figures = (one.ranking, one.calibration_error, one.precision, one.recall)
-        counts = (f"{one.curve.positives:,}", f"{one.curve.judged:,}")
-        table.add_row(one.tag, *counts, *(f"{figure:.3f}" for figure in figures))
     return table
 
 

@@ -109,6 +109,7 @@ def test_of_a_later_drop_only_what_is_new_is_encoded(first: Day, second: Day) ->
         ("image", "encoded", None): 1,
         ("query", "encoded", None): 1,
         ("product_image", "encoded", None): 1,
+        ("text_judgements", "rows_written", None): 0,
     }
     assert {key: second.rows[key] for key in first.rows} == first.rows
 

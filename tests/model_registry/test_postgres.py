@@ -50,7 +50,7 @@ def test_mlflow_on_postgres(postgres: PostgresServer, tmp_path: Path) -> None:
         client.create_model_version("churn", source=model.artifact_location, run_id=run_id, tags=lineage.tags())
     assert check_model(settings, "models:/churn/1").services == ("risk_r1",)
     # The views were applied before their encoders were registered.
-    repair(settings, examine(settings))
+    repair(settings, [finding for finding in examine(settings) if finding.where != "online store"])
     assert {finding.where for finding in examine(settings)} == {"online store"}
     postgres.stop()
     _goes_on_without(settings, home)
