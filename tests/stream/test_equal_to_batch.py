@@ -44,8 +44,11 @@ class KilledError(Exception):
 
 LARGE = DrawnShop(seed=11, users=80, products=90, history_events=6000, day_events=4000)
 
+# Whole days through the stream and through feature runs: minutes, also of the small shop.
+pytestmark = pytest.mark.soak
 
-@pytest.fixture(scope="module", params=[SHOP, pytest.param(LARGE, marks=pytest.mark.soak)], ids=["small", "large"])
+
+@pytest.fixture(scope="module", params=[SHOP, LARGE], ids=["small", "large"])
 def shop(request: pytest.FixtureRequest) -> DrawnShop:
     drawn: DrawnShop = request.param
     return drawn

@@ -93,6 +93,7 @@ def test_what_others_change_is_read_anew(streamed_home: StreamedHome) -> None:
     assert views(read_features(home.store.settings, "u2")) == 2
 
 
+@pytest.mark.soak
 def test_events_wait_while_the_online_store_is_gone(new_home: NewHome, tmp_path: Path) -> None:
     redis = RedisServer(tmp_path)
     redis.start()
