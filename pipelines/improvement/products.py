@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from math import sqrt
@@ -15,11 +14,8 @@ from encoders.heads.prototypes import ASPECTS
 from pipelines.errors import NoOpinionsError
 from pipelines.governance.home import open_home
 from pipelines.improvement.quotes import Quote, quoted
-from pipelines.point_in_time.engines import LocalEngine
-from pipelines.point_in_time.history_plan import HistoryView, open_history
-from pipelines.point_in_time.join import point_in_time_join
 from pipelines.point_in_time.partitions import read_partitions
-from pipelines.releases.manifest import Release
+from pipelines.releases.known_rows import known_rows
 from pipelines.releases.pin import default_release
 from pipelines.settings import Settings
 from pipelines.tables.features import PRODUCT_OPINIONS
@@ -110,28 +106,11 @@ def _opinions(settings: Settings, products: dict[str, dict[str, str | None]], as
             f"release {release.name} has no heads, so nothing was judged; give it some: "
             "mmfs releases promote heads:bundled:e5-small --force --reason …"
         )
-    rows = _known_rows(settings, release, sorted(products), as_of)
+    columns = [column.name for column in PRODUCT_OPINIONS.feature_columns]
+    rows = known_rows(settings, release, PRODUCT_OPINIONS, sorted(products), as_of, columns)
     places = [place for row in rows for aspect in ASPECTS for place in _places(row, aspect)]
     quotes = quoted(settings, places)
     return [_product(row, products[row["product_id"]], quotes) for row in rows]
-
-
-def _known_rows(settings: Settings, release: Release, products: Sequence[str], as_of: datetime) -> list[Row]:
-    name, version = release.encoder_for("opinions")
-    view = HistoryView(
-        name=PRODUCT_OPINIONS.name,
-        location=PRODUCT_OPINIONS.location(settings.under_home().rstrip("/")),
-        keys=(("product_id", "product_id"),),
-        event_timestamp="event_timestamp",
-        created_at="created_at",
-        features=tuple((column.name, column.name) for column in PRODUCT_OPINIONS.feature_columns),
-        where={"encoder": name, "encoder_version": version},
-    )
-    entities = pa.table({"product_id": pa.array(products, pa.string())})
-    moments = pa.array([as_of] * len(products), pa.timestamp("us", tz="UTC"))
-    joined = point_in_time_join(entities, moments, [open_history(view)], LocalEngine())
-    rows: list[Row] = joined.table().to_pylist()
-    return rows
 
 
 def _product(row: Row, product: dict[str, str | None], quotes: dict[str, Quote]) -> ProductOpinions:

@@ -6,7 +6,6 @@ whose features meet conditions. Adding a tag needs no code.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -184,11 +183,6 @@ class Catalogue(_Part):
             return key in self.topics
         known = self.facets.get(facet)
         return known is not None and (not known.values or value in known.values or known.computed is not None)
-
-    @property
-    def checksum(self) -> str:
-        """Eight hex digits of what decides the tags, names and owners included."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:8]
 
     def features_of(self, table: str) -> list[str]:
         """The features of a history that conditions look at, in order."""

@@ -15,13 +15,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pipelines.tables.definitions import INTEREST_WEIGHTS
+from pipelines.tags.acts import EVENT_TYPES
 from pipelines.tags.catalogue import Condition, Tag
 from pipelines.tags.preferences import DAY, Acts, Floats, Ints, Seen
 from pipelines.tags.rules import condition_holds, value
 
 FOR, AGAINST = 3, 2
-_TYPES = tuple(INTEREST_WEIGHTS)
 # Of a moment's heaviest items so many are looked at for what speaks against a preference.
 _HEAVIEST = 8
 
@@ -80,7 +79,7 @@ class Evidence:
 
     def _item(self, moment: int, item: int, weight: float) -> dict[str, Any]:
         place = int(np.searchsorted(self._summary[0], moment * self._width + item))
-        acts = {_TYPES[kind]: int(n) for kind, n in enumerate(self._summary[1][place]) if n}
+        acts = {EVENT_TYPES[kind]: int(n) for kind, n in enumerate(self._summary[1][place]) if n}
         last = self._day(moment, float(self._summary[2][place]))
         return {"id": self._names[item].as_py(), "weight": round(weight, 2), "acts": acts, "last": last}
 
@@ -92,10 +91,10 @@ class Evidence:
     def _summary(self) -> tuple[Ints, Ints, Ints]:
         """Of each pair (moment, item), sorted: its code, acts by type (pairs, types), age of the newest."""
         codes, inverse = np.unique(self._acts.moment * self._width + self._acts.item, return_inverse=True)
-        counts = np.bincount(inverse * len(_TYPES) + self._types, minlength=len(codes) * len(_TYPES))
+        counts = np.bincount(inverse * len(EVENT_TYPES) + self._types, minlength=len(codes) * len(EVENT_TYPES))
         youngest = np.full(len(codes), np.iinfo(np.int64).max)
         np.minimum.at(youngest, inverse, self._acts.age)
-        return codes, counts.reshape(len(codes), len(_TYPES)), youngest
+        return codes, counts.reshape(len(codes), len(EVENT_TYPES)), youngest
 
     def _heaviest(self, moment: int) -> list[tuple[int, float]]:
         return self._heavy.get(moment, [])

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
-
-import pyarrow as pa
 
 from pipelines.errors import SettingsError, TagsUnavailableError
 from pipelines.identity.subject_keys import subject_key
-from pipelines.point_in_time.engines import LocalEngine
-from pipelines.point_in_time.history_plan import HistoryView, open_history
-from pipelines.point_in_time.join import point_in_time_join
+from pipelines.releases.known_rows import known_rows
 from pipelines.releases.manifest import Release
 from pipelines.releases.pin import live_release
 from pipelines.serving.online import UserFeatures, read_features
@@ -119,19 +115,8 @@ def _served(found: UserFeatures) -> tuple[datetime | None, Lists]:
 def _as_of(
     settings: Settings, release: Release, key: str, purpose: str, moment: datetime
 ) -> tuple[datetime | None, Lists]:
-    name, version = release.encoder_for("tags")
-    view = HistoryView(
-        name=USER_TAGS.name,
-        location=USER_TAGS.location(settings.under_home().rstrip("/")),
-        keys=(("user_id", "user_id"),),
-        event_timestamp="event_timestamp",
-        created_at="created_at",
-        features=tuple((column, column) for column in (*_COLUMNS, "event_timestamp")),
-        where={"purpose": purpose, "encoder": name, "encoder_version": version},
-    )
-    at = pa.array([moment.astimezone(UTC)], pa.timestamp("us", tz="UTC"))
-    joined = point_in_time_join(pa.table({"user_id": [key]}), at, [open_history(view)], LocalEngine())
-    found = joined.table().to_pylist()[0]
+    columns = (*_COLUMNS, "event_timestamp")
+    [found] = known_rows(settings, release, USER_TAGS, [key], moment, columns, purpose=purpose)
     if found["tags"] is None:
         return None, _NOTHING
     return found["event_timestamp"], (found["tags"], found["confidences"], found["evidence"])

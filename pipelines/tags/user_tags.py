@@ -26,7 +26,7 @@ from pipelines.tags.about import Recogniser
 from pipelines.tags.catalogue import FEATURES, Catalogue
 from pipelines.tags.confidence import Floats
 from pipelines.tags.definition import Definition
-from pipelines.tags.tagging import Tagger
+from pipelines.tags.tagging import COLUMNS, Tagger
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -36,6 +36,11 @@ _ROW = (
     "user_id string, purpose string, at bigint, known_at bigint, tags array<string>, confidences array<float>, "
     "evidence array<string>"
 )
+_NOTHING = pa.schema(
+    [("user_id", pa.string()), ("purpose", pa.string()), ("at", pa.int64()), ("known_at", pa.int64()), *COLUMNS]
+).empty_table()
+# Of a product's versions, the one that holds at a moment; before the first one the first.
+_IN_FORCE = "(version <= at or is_first) and (until is null or at < until)"
 _HISTORY_OF = {table.name: table for table in HISTORIES}
 # What an act on a product says of how much the shop's users look at it.
 _POPULARITY = "views_30d + 4 * cart_adds_30d + 8 * purchases_30d"
@@ -59,8 +64,7 @@ def tagged(store: TableStore, release: Release, definition: Definition, moments:
 
     def run(asked: pa.Table, acts: pa.Table) -> pa.Table:
         parts = list(tagger.tagged(numbered(asked), acts))
-        names = ["user_id", "purpose", "at", "known_at", "tags", "confidences", "evidence"]
-        return pa.concat_tables(parts).select(names) if parts else _NOTHING
+        return pa.concat_tables(parts).select(_NOTHING.column_names) if parts else _NOTHING
 
     rows = inputs.moments.groupBy("bucket").cogroup(inputs.acts.groupBy("bucket")).applyInArrow(run, _ROW)
     instants = {"event_timestamp": F.timestamp_micros("at"), "known_at": F.timestamp_micros("known_at")}
@@ -165,8 +169,7 @@ def _usual(store: TableStore, about: DataFrame, moments: DataFrame) -> tuple[tup
         .agg(F.max_by("popularity", "true_at").alias("popularity"))
         .where("popularity > 0")
     )
-    then = F.expr("(version <= at or is_first) and (until is null or at < until)")
-    known = popularity.join(about, "product_id").where(then)
+    known = popularity.join(about, "product_id").where(_IN_FORCE)
     total = {row.at: row.total for row in known.groupBy("at").agg(F.sum("popularity").alias("total")).collect()}
     pairs = F.explode(F.arrays_zip("keys", "shares")).alias("pair")
     sums = (
@@ -208,8 +211,7 @@ def _acts(store: TableStore, definition: Definition, users: DataFrame, about: Da
         "product_id",
         "query",
     )
-    then = F.expr("(version <= at or is_first) and (until is null or at < until)")
-    on_products = acts.where("product_id is not null").join(about, "product_id").where(then)
+    on_products = acts.where("product_id is not null").join(about, "product_id").where(_IN_FORCE)
     searched = acts.where("product_id is null").join(_searches(acts, definition.catalogue), "query")
     frames = [
         on_products.withColumn("item", F.col("product_id")),
@@ -241,16 +243,3 @@ def _recognised(recogniser: Recogniser) -> Callable[[Iterator[pa.RecordBatch]], 
             )
 
     return run
-
-
-_NOTHING = pa.schema(
-    [
-        ("user_id", pa.string()),
-        ("purpose", pa.string()),
-        ("at", pa.int64()),
-        ("known_at", pa.int64()),
-        ("tags", pa.list_(pa.string())),
-        ("confidences", pa.list_(pa.float32())),
-        ("evidence", pa.list_(pa.string())),
-    ]
-).empty_table()
