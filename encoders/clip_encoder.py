@@ -28,6 +28,7 @@ class ClipEncoder:
         self._model, self._preprocess, self._tokenizer = _open(spec, rest)
         self._model.eval().requires_grad_(False)
         visual = self._model.visual
+        self.picture_side = int(np.max(visual.image_size))
         convolutional = any(isinstance(module, torch.nn.Conv2d) for module in list(visual.modules())[8:])
         self._layout = torch.channels_last if convolutional else torch.contiguous_format
         visual.to(memory_format=self._layout)

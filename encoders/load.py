@@ -33,6 +33,8 @@ class Encoder(Protocol):
     """
 
     spec: EncoderSpec
+    picture_side: int
+    """Pixels along a side of the model's input; 0 where it takes no pictures."""
 
     def encode_images(self, images: list[Image.Image]) -> np.ndarray:
         """RGB pictures -> (n, dimensions)."""

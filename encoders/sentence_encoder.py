@@ -22,6 +22,8 @@ _PROMPT_NAMES = {"query": ("query",), "passage": ("passage", "document")}
 class SentenceEncoder:
     """Texts only. Texts of about the same number of tokens share a batch, so that little padding is computed."""
 
+    picture_side = 0
+
     def __init__(self, spec: EncoderSpec, name_or_directory: str) -> None:
         from sentence_transformers import SentenceTransformer
         from transformers.utils import logging

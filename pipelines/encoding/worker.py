@@ -19,11 +19,10 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
+from encoders.decoder import decode_picture, select_frames
 from encoders.errors import ContentError, EncoderError
-from encoders.image import decode_image
 from encoders.load import Encoder
 from encoders.spec import EncoderSpec
-from encoders.video import select_frames
 from pipelines.encoding.held_encoder import encoder_in_use
 from pipelines.sources.media_bytes import MediaError, read_media
 
@@ -46,8 +45,6 @@ IMAGES_AT_ONCE = 64
 TEXTS_AT_ONCE = 128
 DECODERS = 2
 DECODED_AHEAD = 16
-# Larger pictures are reduced by whole factors while they wait: 64 of them at full size would fill a worker.
-_LONGEST_SIDE = 2048
 # An encoder that refuses this many contents in a row, each alone, is broken itself.
 _BROKEN_AFTER = 8
 _TEXT_ROLE = {"query": "query"}
@@ -102,12 +99,12 @@ class Item:
 def encode_rows(rows: Iterator[dict[str, Any]], encoder: Callable[[], Encoder]) -> Iterator[list[Item]]:
     """Finished items in lists; decoding of later pictures goes on beside the model.
 
-    `encoder` is asked for only when there is something that decoded.
+    `encoder` is asked for only when there is a picture to decode or a text to encode.
     """
     texts: list[Item] = []
     pictures: list[Item] = []
     with ThreadPoolExecutor(DECODERS, thread_name_prefix="decode") as pool:
-        for item in _decoded(rows, pool):
+        for item in _decoded(rows, encoder, pool):
             if item.reason:
                 yield [item]
                 continue
@@ -121,26 +118,31 @@ def encode_rows(rows: Iterator[dict[str, Any]], encoder: Callable[[], Encoder]) 
                 yield _finish(waiting, encoder())
 
 
-def _decoded(rows: Iterator[dict[str, Any]], pool: ThreadPoolExecutor) -> Iterator[Item]:
+def _decoded(
+    rows: Iterator[dict[str, Any]], encoder: Callable[[], Encoder], pool: ThreadPoolExecutor
+) -> Iterator[Item]:
     """Items in the order of the rows, with at most `DECODED_AHEAD` in the making."""
     ahead: deque[Future[Item]] = deque()
     for row in rows:
-        ahead.append(pool.submit(_decode, row))
+        # Waiting pictures at full size would fill a worker: they are as large as the model has use for.
+        side = encoder().picture_side or None if row["modality"] == "image" else None
+        ahead.append(pool.submit(_decode, row, side))
         if len(ahead) >= DECODED_AHEAD:
             yield ahead.popleft().result()
     while ahead:
         yield ahead.popleft().result()
 
 
-def _decode(row: dict[str, Any]) -> Item:
+def _decode(row: dict[str, Any], side: int | None) -> Item:
     item = Item(row)
     try:
         if row["modality"] == "image":
-            item.pictures = [_reduced(decode_image(_read(row)))]
+            item.pictures = [decode_picture(_read(row), side)]
         elif row["modality"] == "video":
             frames = select_frames(_read(row))
             item.pictures = [frame.image for frame in frames]
             item.details["frame_seconds"] = ";".join(f"{frame.seconds:.3f}" for frame in frames)
+            item.details["frame_scores"] = ";".join(f"{frame.score:.3f}" for frame in frames)
         elif not (row["text"] or "").strip():
             item.fail("no_text")
     except ContentError as error:
@@ -163,13 +165,6 @@ def _read(row: dict[str, Any]) -> bytes:
             return data
         reason = "changed"
     raise MediaError(reason)
-
-
-def _reduced(picture: Image.Image) -> Image.Image:
-    longest = max(picture.size)
-    if longest <= _LONGEST_SIDE:
-        return picture
-    return picture.reduce(longest // (_LONGEST_SIDE // 2))
 
 
 def _finish(items: list[Item], encoder: Encoder) -> list[Item]:

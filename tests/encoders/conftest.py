@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from fractions import Fraction
 from pathlib import Path
 
 # Before any library reads them: nothing here may reach for the network.
@@ -58,7 +59,7 @@ def encoded(image: Image.Image, image_format: str, **options: object) -> bytes:
     return buffer.getvalue()
 
 
-def video(pictures: list[np.ndarray], rate: int = 5, keyframe_every: int = 1) -> bytes:
+def video(pictures: list[np.ndarray], rate: int | Fraction = 5, keyframe_every: int = 1) -> bytes:
     """An MPEG-4 file of (height, width, 3) uint8 pictures, one frame each."""
     buffer = io.BytesIO()
     with av.open(buffer, "w", format="mp4") as container:

@@ -1,15 +1,16 @@
 import os
 import signal
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
-import encoders.video
+import encoders.decoder
+from encoders.decoder import select_frames
 from encoders.errors import ContentError
-from encoders.frames import measure, spread, usable
-from encoders.video import select_frames
+from encoders.frames import measure, pick, scenes, spread, usable
 from tests.encoders.conftest import video
 
 SIZE = (320, 240)
@@ -91,9 +92,9 @@ def test_playlists_are_not_followed(tmp_path: Path) -> None:
 def test_one_process_serves_many_and_is_replaced_when_it_dies() -> None:
     data = video(arrays(scene(1), scene(2)))
     select_frames(data)
-    first = encoders.video._decoder()._process
+    first = encoders.decoder._decoder()._process
     select_frames(data)
-    second = encoders.video._decoder()._process
+    second = encoders.decoder._decoder()._process
     assert first is not None
     assert second is first
     os.kill(first.pid, signal.SIGKILL)
@@ -104,13 +105,46 @@ def test_one_process_serves_many_and_is_replaced_when_it_dies() -> None:
 def test_a_hanging_decoder_is_a_timeout() -> None:
     data = video(arrays(scene(1), scene(2)))
     select_frames(data)
-    process = encoders.video._decoder()._process
+    process = encoders.decoder._decoder()._process
     assert process is not None
     os.kill(process.pid, signal.SIGSTOP)
     with pytest.raises(ContentError) as caught:
         select_frames(data, timeout_seconds=0.3)
     assert caught.value.reason == "timeout"
     assert len(select_frames(data)) == 2
+
+
+def test_a_cut_begins_a_scene_and_movement_does_not() -> None:
+    moved = scene(1).transform(SIZE, Image.Transform.AFFINE, (1, 0, 12, 0, 1, 5))
+    assert scenes([measure(picture) for picture in (scene(1), moved, scene(2), scene(2))]) == [0, 0, 1, 1]
+    assert scenes([]) == []
+
+
+def test_a_dark_a_dull_and_a_blurred_frame_score_less() -> None:
+    good = scene(1)
+    dark = good.point(lambda level: level // 6)
+    dull = Image.blend(good, Image.new("RGB", SIZE, (128, 128, 128)), 0.9)
+    blurred = good.filter(ImageFilter.GaussianBlur(4))
+    best = measure(good).score
+    assert 0.3 < best <= 1
+    assert all(measure(worse).score < 0.7 * best for worse in (dark, dull, blurred))
+
+
+def test_long_scenes_give_more_frames_and_each_its_best() -> None:
+    seconds = [float(second) for second in range(10)]
+    scores = [0.1, 0.9, 0.2, 0.2, 0.2, 0.3, 0.1, 0.8, 0.5, 0.6]
+    numbers = [0, 0, 1, 1, 1, 1, 1, 1, 2, 2]
+    assert pick(seconds, scores, numbers, 4) == [1, 2, 7, 9]
+    assert pick(seconds, scores, numbers, 1) == [7]
+    assert pick(seconds[:2], scores[:2], [0, 1], 4) == [0, 1]
+    assert pick([], [], [], 4) == []
+
+
+def test_an_hour_is_looked_at_from_end_to_end() -> None:
+    pictures = [np.asarray(scene(seed).resize((64, 48))) for seed in range(40)]
+    frames = select_frames(video([pictures[i // 9] for i in range(360)], rate=Fraction(1, 10)), count=4)
+    assert [int(frame.seconds // 900) for frame in frames] == [0, 1, 2, 3]
+    assert all(0 < frame.score <= 1 for frame in frames)
 
 
 def test_spread_takes_the_sharpest_of_each_part() -> None:

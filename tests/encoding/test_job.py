@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from encoders.decoder import select_frames
 from encoders.heads.judge import Heads
 from encoders.image import decode_image
 from encoders.load import load
-from encoders.video import select_frames
 from pipelines.encoding import job
 from pipelines.encoding.job import encode
 from pipelines.governance.runs import StepReport

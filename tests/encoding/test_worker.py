@@ -20,6 +20,8 @@ class MeanColour:
 
     spec = EncoderSpec("mean-colour", "1", "test:", ("image", "text"), 3, "", "")
 
+    picture_side = 8
+
     def __init__(self, refuses: str = "\0") -> None:
         self.refuses = refuses
         self.batches: list[int] = []
