@@ -216,6 +216,7 @@ def newest_mean(history: History, user: str, end: dt.datetime) -> list[float] | 
     return mean
 
 
+@pytest.mark.soak
 def test_a_backfill_repeats_the_rows_of_the_version_that_stands(corrected: Taken) -> None:
     """Vectors of version 2 are those of version 1, here: so must the histories be, row for row as known at its time."""
     clip, review = (replace(spec, version="2") for spec in RELEASE.encoders.values())

@@ -81,6 +81,7 @@ def wait_for(home: StreamedHome, figure: str, times: int = 1) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.soak
 def test_what_others_change_is_read_anew(streamed_home: StreamedHome) -> None:
     home = streamed_home
     with streaming(home):
@@ -113,8 +114,8 @@ def test_events_wait_while_the_online_store_is_gone(new_home: NewHome, tmp_path:
         redis.stop()
 
 
-def test_a_home_without_features_is_told(tmp_path: Path, streamed_home: StreamedHome) -> None:
-    home = streamed_home
+def test_a_home_without_features_is_told(tmp_path: Path, new_home: NewHome) -> None:
+    home = new_home(SHOP)
     home.put("a", [event("s1", "u1", 1)])
     (home.incoming.parent / "home" / "tables" / "governance" / "progress").rename(tmp_path / "gone")
     with pytest.raises(HomeEmptyError, match="mmfs run DROP"):
