@@ -59,7 +59,7 @@ def _open(spec: EncoderSpec, rest: str) -> tuple[Any, Any, Any]:
     import open_clip
 
     if Path(rest).is_absolute():
-        return _open_directory(rest)
+        return open_directory(rest)
     model_name, _, tag = rest.rpartition("/")
     try:
         model, _, preprocess = open_clip.create_model_and_transforms(model_name, pretrained=tag, device="cpu")
@@ -71,7 +71,7 @@ def _open(spec: EncoderSpec, rest: str) -> tuple[Any, Any, Any]:
     return model, preprocess, open_clip.get_tokenizer(model_name)
 
 
-def _open_directory(directory: str) -> tuple[Any, Any, Any]:
+def open_directory(directory: str) -> tuple[Any, Any, Any]:
     """Load a directory in open_clip's format without any download."""
     import json
 

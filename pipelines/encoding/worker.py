@@ -106,30 +106,31 @@ def encode_rows(rows: Iterator[dict[str, Any]], encoder: Callable[[], Encoder]) 
     """
     texts: list[Item] = []
     pictures: list[Item] = []
-    with ThreadPoolExecutor(DECODERS, thread_name_prefix="decode") as pool:
-        for item in _decoded(rows, pool):
-            if item.reason:
-                yield [item]
-                continue
-            waiting = pictures if item.pictures else texts
-            waiting.append(item)
-            if sum(len(i.pictures) for i in pictures) >= IMAGES_AT_ONCE or len(texts) >= TEXTS_AT_ONCE:
-                yield _finish(waiting, encoder())
-                waiting.clear()
-        for waiting in (pictures, texts):
-            if waiting:
-                yield _finish(waiting, encoder())
+    for item in decoded_items(rows):
+        if item.reason:
+            yield [item]
+            continue
+        waiting = pictures if item.pictures else texts
+        waiting.append(item)
+        if sum(len(i.pictures) for i in pictures) >= IMAGES_AT_ONCE or len(texts) >= TEXTS_AT_ONCE:
+            yield _finish(waiting, encoder())
+            waiting.clear()
+    for waiting in (pictures, texts):
+        if waiting:
+            yield _finish(waiting, encoder())
 
 
-def _decoded(rows: Iterator[dict[str, Any]], pool: ThreadPoolExecutor) -> Iterator[Item]:
-    """Items in the order of the rows, with at most `DECODED_AHEAD` in the making."""
+def decoded_items(rows: Iterator[dict[str, Any]]) -> Iterator[Item]:
+    """Items with their pictures, or the reason why there are none, in the order of the rows; at most `DECODED_AHEAD`
+    are in the making."""
     ahead: deque[Future[Item]] = deque()
-    for row in rows:
-        ahead.append(pool.submit(_decode, row))
-        if len(ahead) >= DECODED_AHEAD:
+    with ThreadPoolExecutor(DECODERS, thread_name_prefix="decode") as pool:
+        for row in rows:
+            ahead.append(pool.submit(_decode, row))
+            if len(ahead) >= DECODED_AHEAD:
+                yield ahead.popleft().result()
+        while ahead:
             yield ahead.popleft().result()
-    while ahead:
-        yield ahead.popleft().result()
 
 
 def _decode(row: dict[str, Any]) -> Item:
