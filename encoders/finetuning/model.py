@@ -51,6 +51,8 @@ class TunableClip:
         shutil.copytree(self.directory, scratch, ignore=shutil.ignore_patterns(WEIGHTS, "*.md"))
         whole = load_file(self.directory / WEIGHTS)
         save_file(whole | adapters.picture.tensors(whole) | adapters.text.tensors(whole), scratch / WEIGHTS)
+        # safetensors writes for its user alone; workers may be another one.
+        (scratch / WEIGHTS).chmod(0o644)
         scratch.rename(target)
 
 
