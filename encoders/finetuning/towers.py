@@ -97,7 +97,7 @@ class TextTower:
         self._is_static = getattr(getattr(self._tower, "config", None), "num_hidden_layers", None) == 0
         if self._is_static:
             return
-        if hasattr(self._tower, "proj"):
+        if self._tower is not None and hasattr(self._tower, "proj"):
             head, prefix = self._tower.proj, "text.proj."
             self._tower.proj = torch.nn.Identity()
             names = {name: prefix + name for name, _ in head.named_parameters()}

@@ -14,6 +14,7 @@ from PIL import Image
 
 from encoders.spec import EncoderSpec, resolve
 from pipelines.governance.home import open_home
+from pipelines.releases.compare.shop import content_id
 from pipelines.releases.manifest import Release
 from pipelines.releases.pin import write_pin
 from pipelines.settings import ConsentDefaults, Settings
@@ -21,7 +22,7 @@ from pipelines.tables.aggregates import USER_TILES
 from pipelines.tables.arrow_types import arrow_schema
 from pipelines.tables.schema import Table
 from pipelines.tables.sources import EVENTS, MEDIA, PRODUCT_CONTENTS, PRODUCTS
-from tests.comparison.drawn_home import content_id, tiles
+from tests.comparison.drawn_home import tiles
 from tests.finetuning.tiny_clip import tiny_clip
 from tests.point_in_time.delta_by_hand import commit
 

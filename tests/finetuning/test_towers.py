@@ -51,7 +51,7 @@ def test_it_is_the_same_cut_trained_and_written(directory: Path, tmp_path: Path)
     np.testing.assert_allclose(adapters.all_texts(), whole.encode_texts(TEXTS), atol=1e-4)
     with torch.no_grad():
         for parameter in adapters.named_parameters().values():
-            parameter += 0.05 * parameter.abs().mean() * torch.randn(parameter.shape)
+            parameter.add_(0.05 * parameter.abs().mean() * torch.randn(parameter.shape))
     model.write(tmp_path / "tuned", adapters)
     tuned = encoder(tmp_path / "tuned")
     # Weights are kept in 16 bits, as they were.
