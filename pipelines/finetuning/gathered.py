@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import pyarrow as pa
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from pipelines.delta import TableStore
 from pipelines.errors import TooLittleToLearnError
@@ -88,13 +90,12 @@ def gather(store: TableStore, run: Run, published: Published, announce: Callable
     behaviour = Behaviour.of(published)
     windows = Windows.of(behaviour)
     announce("pairing what users did")
-    learned = _pairs(store, run, None, windows.learn)
+    learned, later = _pairs(store, run, windows)
     if not len(learned):
         raise TooLittleToLearnError(
             f"before {windows.learn:%Y-%m-%d} nothing was chosen after a search and no two products were looked at or "
             "bought in one session by anybody who allows personalisation; bring more behaviour in"
         )
-    later = _pairs(store, run, windows.learn, windows.test)
     cuts = (windows.learn, windows.test)
     users = sorted({user for cut in cuts for user in behaviour.profiles("product_image", cut).users})
     refused = withheld(store, run, pa.array(users, pa.string()), PURPOSE).keys
@@ -112,11 +113,18 @@ def gather(store: TableStore, run: Run, published: Published, announce: Callable
     )
 
 
-def _pairs(store: TableStore, run: Run, start: datetime | None, end: datetime) -> BehaviourPairs:
-    acts = allowed_acts(store, run, start, end).persist()
+def _pairs(store: TableStore, run: Run, windows: Windows) -> tuple[BehaviourPairs, BehaviourPairs]:
+    """Of what was done and known before the cut, and of what followed until the test."""
+    acts = allowed_acts(store, run, windows.test).persist()
+    cut = F.lit(windows.learn)
     try:
-        found = [made(acts).toArrow() for made in (searched, together)]
+        before = _both(acts.where((F.col("at") < cut) & (F.col("known_at") <= cut)))
+        return before, _both(acts.where(F.col("at") >= cut))
     finally:
         acts.unpersist()
-    first, second = (table.sort_by([(name, "ascending") for name in table.column_names[:2]]) for table in found)
+
+
+def _both(acts: DataFrame) -> BehaviourPairs:
+    tables = [made(acts).toArrow() for made in (searched, together)]
+    first, second = (table.sort_by([(name, "ascending") for name in table.column_names[:2]]) for table in tables)
     return BehaviourPairs(first, second)

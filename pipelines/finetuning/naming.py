@@ -21,7 +21,7 @@ class Naming:
     """Places of titles (titles,) and of products' contents (products,); `right` (titles, products) says what belongs.
 
     `is_new` (titles,): of products alone that were not on offer when learning ended. `names` are the places of the
-    categories' names, `category` (products,) is each product's among them.
+    categories' names, `category` (products,) is each product's among them, -1 where it has none.
     """
 
     titles: npt.NDArray[np.int64]
@@ -36,9 +36,12 @@ class Naming:
         of new products' titles, and whether the nearest category's name is right."""
         pictures = contents[self.products].astype(np.float64)
         found = reciprocal_ranks(texts[self.titles].astype(np.float64) @ pictures.T, self.right)
-        nearest = (pictures @ texts[self.names].astype(np.float64).T).argmax(axis=1)
-        named = (nearest == self.category).astype(np.float64)
-        return {"title to picture": found, "title to new picture": found[self.is_new], "category by name": named}
+        values = {"title to picture": found, "title to new picture": found[self.is_new]}
+        if len(self.names):
+            of_one = self.category >= 0
+            nearest = (pictures[of_one] @ texts[self.names].astype(np.float64).T).argmax(axis=1)
+            values["category by name"] = (nearest == self.category[of_one]).astype(np.float64)
+        return values
 
 
 def naming(
@@ -49,18 +52,16 @@ def naming(
     products = [offer for offer in offered if offer.content_id in contents]
     titles = sorted({offer.title for offer in products})
     names = sorted({offer.category for offer in products if offer.category in texts})
-    products = [offer for offer in products if offer.category in names]
     number, name = {title: row for row, title in enumerate(titles)}, {text: row for row, text in enumerate(names)}
     right, old = np.zeros((len(titles), len(products)), bool), np.zeros(len(titles), bool)
     for column, offer in enumerate(products):
         right[number[offer.title], column] = True
         old[number[offer.title]] |= offer.product_id in learned
-    kept = right.any(axis=1)
     return Naming(
-        np.array([texts[title] for title in titles], np.int64)[kept],
+        np.array([texts[title] for title in titles], np.int64),
         np.array([contents[offer.content_id] for offer in products], np.int64),
-        right[kept],
-        ~old[kept],
+        right,
+        ~old,
         np.array([texts[text] for text in names], np.int64),
-        np.array([name[offer.category] for offer in products], np.int64),
+        np.array([name.get(offer.category, -1) for offer in products], np.int64),
     )

@@ -31,17 +31,15 @@ MOST_PAIRS = 1_000_000
 _SESSION = ("subject_id", "session")
 
 
-def allowed_acts(store: TableStore, run: Run, start: datetime | None, end: datetime) -> DataFrame:
-    """Searches and acts of interest in [start, end) that were known by `end`, of subjects who allowed personalisation
-    then and allow it now: subject_id, session, at, event_id, event_type, product_id, query.
+def allowed_acts(store: TableStore, run: Run, end: datetime) -> DataFrame:
+    """Searches and acts of interest before `end`, known by then, of subjects who allowed personalisation when acting
+    and allow it now: subject_id, session, at, known_at, event_id, event_type, product_id, query.
 
     Where the shop names no session, a subject's day is one.
     """
     events = store.read(EVENTS).where(F.col("event_type").isin(*INTEREST_WEIGHTS))
-    known = F.coalesce("available_at", "event_timestamp") <= F.lit(end)
-    events = events.where((F.col("event_timestamp") < F.lit(end)) & known)
-    if start is not None:
-        events = events.where(F.col("event_timestamp") >= F.lit(start))
+    known_at = F.coalesce("available_at", "event_timestamp")
+    events = events.where((F.col("event_timestamp") < F.lit(end)) & (known_at <= F.lit(end)))
     consents, identities = store.read(CONSENTS), store.read(IDENTITIES)
     then = with_allowed_purposes(events, consents, identities, run.settings)
     then = then.where(F.array_contains("allowed_purposes", PURPOSE))
@@ -52,6 +50,7 @@ def allowed_acts(store: TableStore, run: Run, start: datetime | None, end: datet
         "subject_id",
         F.coalesce("session_id", F.col("event_date").cast("string")).alias("session"),
         F.col("event_timestamp").alias("at"),
+        known_at.alias("known_at"),
         "event_id",
         "event_type",
         "product_id",

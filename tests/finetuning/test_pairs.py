@@ -58,7 +58,7 @@ def pairs(standing_home: Home) -> dict[str, set[tuple[str, str, int]]]:
     for user in ("refused", "gone", "erased"):
         events += [act(user, "search", 1, "hats"), act(user, "click", 2, "p8"), act(user, "click", 3, "p9")]
     standing_home.write(EVENTS, *events)
-    acts = allowed_acts(standing_home.store, standing_home.run(NOW), None, CUT)
+    acts = allowed_acts(standing_home.store, standing_home.run(NOW), CUT)
     found = {"searched": searched(acts), "together": together(acts)}
     return {name: {tuple(row) for row in rows.collect()} for name, rows in found.items()}
 
