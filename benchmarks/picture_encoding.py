@@ -108,9 +108,9 @@ def _timed(scratch: Path, part: str, work: Callable[[], Vectors]) -> None:
 def _model() -> tuple[Any, Any]:
     """The bundled model as open_clip gives it, and its preprocessing."""
     from encoders.bundled import default_cache_dir, prepared_directory
-    from encoders.clip_encoder import _open_directory
+    from encoders.clip_encoder import open_directory
 
-    model, preprocess, _ = _open_directory(str(prepared_directory("compact-clip", default_cache_dir())))
+    model, preprocess, _ = open_directory(str(prepared_directory("compact-clip", default_cache_dir())))
     return model.eval(), preprocess
 
 

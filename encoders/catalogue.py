@@ -115,15 +115,16 @@ def _open_clip(rest: str) -> dict[str, Any]:
 
 def _open_clip_directory(directory: Path) -> dict[str, Any]:
     config = _read_json(directory / "open_clip_config.json", f"open-clip:{directory}")
+    card = directory / "MODEL_CARD.md"
     weights = _weights(directory, "open_clip_model.safetensors", f"open-clip:{directory}")
     return {
         "modalities": IMAGE_AND_TEXT,
         "dimensions": int(config["model_cfg"]["embed_dim"]),
         "checksum": file_checksum(weights),
-        "licence": "",
+        "licence": config.get("licence", ""),
         "preprocessing": {"image": config.get("preprocess_cfg", {}), "text": TEXT_FORM},
-        "description": f"open_clip directory {directory.name}",
-        "model_card": None,
+        "description": config.get("description", f"open_clip directory {directory.name}"),
+        "model_card": str(card) if card.is_file() else None,
     }
 
 

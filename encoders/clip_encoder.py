@@ -28,7 +28,7 @@ class ClipEncoder:
         self._model, self._preprocess, self._tokenizer = _open(spec, rest)
         self._model.eval().requires_grad_(False)
         visual = self._model.visual
-        self.picture_side = int(np.max(visual.image_size))
+        self.picture_side = picture_side(self._model)
         convolutional = any(isinstance(module, torch.nn.Conv2d) for module in list(visual.modules())[8:])
         self._layout = torch.channels_last if convolutional else torch.contiguous_format
         visual.to(memory_format=self._layout)
@@ -60,7 +60,7 @@ def _open(spec: EncoderSpec, rest: str) -> tuple[Any, Any, Any]:
     import open_clip
 
     if Path(rest).is_absolute():
-        return _open_directory(rest)
+        return open_directory(rest)
     model_name, _, tag = rest.rpartition("/")
     try:
         model, _, preprocess = open_clip.create_model_and_transforms(model_name, pretrained=tag, device="cpu")
@@ -72,7 +72,12 @@ def _open(spec: EncoderSpec, rest: str) -> tuple[Any, Any, Any]:
     return model, preprocess, open_clip.get_tokenizer(model_name)
 
 
-def _open_directory(directory: str) -> tuple[Any, Any, Any]:
+def picture_side(model: Any) -> int:
+    """Pixels along the longer side of an open_clip model's input."""
+    return int(np.max(model.visual.image_size))
+
+
+def open_directory(directory: str) -> tuple[Any, Any, Any]:
     """Load a directory in open_clip's format without any download."""
     import json
 

@@ -5,6 +5,7 @@ EncoderError
 ├── EncoderDimensionError     declared and actual vector length differ
 ├── EncoderFilesMissingError  a bundled encoder has not been built yet
 ├── EncoderChecksumError      the weights on disk are not those of the spec
+├── NotTunableError           an encoder whose last layers cannot be trained apart from the rest
 └── ContentError              one picture, video or text cannot be used; carries a short reason
 """
 
@@ -29,6 +30,10 @@ class EncoderFilesMissingError(EncoderError):
 
 class EncoderChecksumError(EncoderError):
     """The weights found differ from those the spec was made from."""
+
+
+class NotTunableError(EncoderError):
+    """An encoder that cannot be fine-tuned here."""
 
 
 REASONS = frozenset(

@@ -18,6 +18,7 @@ PipelineError
 ├── ModelLineageError        a model that does not say which features it learned from, or that is not there
 ├── ReleaseMismatchError     a model learned from features of another release than those at hand
 ├── ReleaseFileError         a file with a release cannot be written, or not be taken in
+├── TooLittleToLearnError    a home has too few pairs, products or purchases to fine-tune an encoder on
 ├── NothingToCompareError    two encoders have nothing in common, or a home nothing to compare them by
 ├── EncoderUnusableError     an encoder cannot be loaded in a worker, or is not what its spec says
 ├── VectorsTooLargeError     a batch needs more vectors than one job can ship
@@ -131,6 +132,10 @@ class VectorsTooLargeError(PipelineError):
 
 class EncoderUnusableError(PipelineError):
     """An encoder cannot be loaded in a worker, or is not what its spec says."""
+
+
+class TooLittleToLearnError(PipelineError):
+    """A home has too little to fine-tune an encoder on, or to judge one by."""
 
 
 class NothingToCompareError(PipelineError):

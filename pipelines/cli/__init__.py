@@ -10,7 +10,8 @@ from rich.markup import escape
 
 # Each module registers its commands, in the order in which `--help` lists them.
 # isort: off
-from pipelines.cli import steps, streaming, reading, tags, improving, releases, releases_moves, lineage, shop  # noqa: F401
+from pipelines.cli import steps, streaming, reading, tags, improving  # noqa: F401
+from pipelines.cli import releases, releases_moves, lineage, finetuning, shop  # noqa: F401
 
 # isort: on
 from pipelines.cli.app import app, messages

@@ -103,34 +103,36 @@ def encode_rows(rows: Iterator[dict[str, Any]], encoder: Callable[[], Encoder]) 
     """
     texts: list[Item] = []
     pictures: list[Item] = []
-    with ThreadPoolExecutor(DECODERS, thread_name_prefix="decode") as pool:
-        for item in _decoded(rows, encoder, pool):
-            if item.reason:
-                yield [item]
-                continue
-            waiting = pictures if item.pictures else texts
-            waiting.append(item)
-            if sum(len(i.pictures) for i in pictures) >= IMAGES_AT_ONCE or len(texts) >= TEXTS_AT_ONCE:
-                yield _finish(waiting, encoder())
-                waiting.clear()
-        for waiting in (pictures, texts):
-            if waiting:
-                yield _finish(waiting, encoder())
+    for item in decoded_items(rows, lambda: encoder().picture_side):
+        if item.reason:
+            yield [item]
+            continue
+        waiting = pictures if item.pictures else texts
+        waiting.append(item)
+        if sum(len(i.pictures) for i in pictures) >= IMAGES_AT_ONCE or len(texts) >= TEXTS_AT_ONCE:
+            yield _finish(waiting, encoder())
+            waiting.clear()
+    for waiting in (pictures, texts):
+        if waiting:
+            yield _finish(waiting, encoder())
 
 
-def _decoded(
-    rows: Iterator[dict[str, Any]], encoder: Callable[[], Encoder], pool: ThreadPoolExecutor
-) -> Iterator[Item]:
-    """Items in the order of the rows, with at most `DECODED_AHEAD` in the making."""
+def decoded_items(rows: Iterator[dict[str, Any]], picture_side: Callable[[], int]) -> Iterator[Item]:
+    """Items with their pictures, or the reason why there are none, in the order of the rows; at most `DECODED_AHEAD`
+    are in the making.
+
+    `picture_side`, asked for when there is a picture, is that of the model's input: waiting pictures at full size
+    would fill a worker, so they are as large as it has use for.
+    """
     ahead: deque[Future[Item]] = deque()
-    for row in rows:
-        # Waiting pictures at full size would fill a worker: they are as large as the model has use for.
-        side = encoder().picture_side or None if row["modality"] == "image" else None
-        ahead.append(pool.submit(_decode, row, side))
-        if len(ahead) >= DECODED_AHEAD:
+    with ThreadPoolExecutor(DECODERS, thread_name_prefix="decode") as pool:
+        for row in rows:
+            side = picture_side() or None if row["modality"] == "image" else None
+            ahead.append(pool.submit(_decode, row, side))
+            if len(ahead) >= DECODED_AHEAD:
+                yield ahead.popleft().result()
+        while ahead:
             yield ahead.popleft().result()
-    while ahead:
-        yield ahead.popleft().result()
 
 
 def _decode(row: dict[str, Any], side: int | None) -> Item:

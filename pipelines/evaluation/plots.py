@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -97,6 +97,20 @@ def grouped_points(points: Floats, groups: Sequence[str], title: str) -> Callabl
         axes.set_aspect("equal", adjustable="datalim")
         axes.legend(fontsize=7, ncol=4, loc="upper center", bbox_to_anchor=(0.5, -0.02), frameon=False)
         axes.figure.set_size_inches(4.6, 5.2)  # type: ignore[union-attr]
+
+    return draw
+
+
+def lines(series: Mapping[str, Sequence[tuple[float, float]]], along: str) -> Callable[[Axes], None]:
+    """A plot of values over something that grows, a line each."""
+
+    def draw(axes: Axes) -> None:
+        for name, points in series.items():
+            axes.plot(*zip(*points, strict=True), label=name, marker=".")
+        axes.set_xlabel(along)
+        axes.legend(frameon=False)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.figure.set_size_inches(6.0, 3.6)  # type: ignore[union-attr]
 
     return draw
 

@@ -16,7 +16,7 @@ from pipelines.evaluation.published import Published
 from pipelines.tables.sources import EVENTS, MEDIA, PRODUCT_CONTENTS, PRODUCTS, REVIEWS
 
 # What a click after a search may be. An impression says what was shown, not what was wanted.
-_CHOSEN = ("click", "favorite", "add_to_cart", "purchase")
+CHOSEN = ("click", "favorite", "add_to_cart", "purchase")
 # Texts of one person alone stay out: a query that nobody else would type can name somebody.
 MIN_SEARCHES = 2
 _HAN, _LATIN = re.compile(r"[\u3400-\u9fff]"), re.compile(r"[A-Za-z]")
@@ -135,7 +135,7 @@ def _searches(published: Published, known: set[str]) -> tuple[Search, ...]:
     columns = ["subject_id", "session_id", "event_type", "event_timestamp", "event_id", "query", "product_id"]
     rows = published.rows(EVENTS, columns)
     of_session = rows.filter(
-        pc.and_(pc.is_valid(rows["session_id"]), pc.is_in(rows["event_type"], pa.array(["search", *_CHOSEN])))
+        pc.and_(pc.is_valid(rows["session_id"]), pc.is_in(rows["event_type"], pa.array(["search", *CHOSEN])))
     )
     order = [("subject_id", "ascending"), ("session_id", "ascending"), ("event_timestamp", "ascending")]
     asked: Counter[str] = Counter()
