@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.evaluation.prototypes import Floats
-
+Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
 
@@ -43,19 +40,6 @@ def recalls(likeness: Floats, relevant: Bools, depth: int) -> Floats:
     nearest = np.argsort(-likeness, axis=1, kind="stable")[:, :depth]
     found = np.take_along_axis(relevant, nearest, axis=1).sum(axis=1)
     return np.asarray(found / np.maximum(relevant.sum(axis=1), 1), dtype=np.float64)
-
-
-def neighbours_agree(vectors: Floats, labels: Sequence[str], depth: int = 10) -> Floats:
-    """Of each item (vectors of unit length) whether a vote of its nearest others, weighted by likeness, gives its
-    label: 1 or 0."""
-    names, codes = np.unique(np.asarray(labels), return_inverse=True)
-    likeness = vectors @ vectors.T
-    np.fill_diagonal(likeness, -np.inf)
-    nearest = np.argsort(-likeness, axis=1, kind="stable")[:, : min(depth, len(vectors) - 1)]
-    votes = np.zeros((len(vectors), len(names)))
-    weights = 1.0 + np.take_along_axis(likeness, nearest, axis=1)
-    np.add.at(votes, (np.arange(len(vectors))[:, None], codes[nearest]), weights)
-    return np.asarray(votes.argmax(axis=1) == codes, dtype=np.float64)
 
 
 def shared_neighbours(before: Floats, after: Floats, depth: int) -> Floats:

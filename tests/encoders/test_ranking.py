@@ -7,8 +7,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from pipelines.releases.compare.ranking import (
-    neighbours_agree,
+from encoders.evaluation.ranking import (
     recalls,
     reciprocal_rank_by_chance,
     reciprocal_ranks,
@@ -34,13 +33,6 @@ def test_chance_is_the_mean_over_all_orders(right: int, candidates: int) -> None
     expected = np.mean([1 / (1 + min(order.index(item) for item in range(right))) for order in orders])
     relevant = np.arange(candidates)[None, :] < right
     assert reciprocal_rank_by_chance(relevant) == pytest.approx(expected)
-
-
-def test_neighbours_vote_for_the_label_and_not_for_themselves() -> None:
-    vectors = np.array([[1.0, 0.0], [0.99, 0.1], [0.98, 0.15], [0.0, 1.0], [0.1, 0.99], [0.95, 0.3]])
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    labels = ["shoe", "shoe", "shoe", "hat", "hat", "hat"]
-    assert neighbours_agree(vectors, labels, depth=1).tolist() == [1, 1, 1, 1, 1, 0]
 
 
 def test_neighbours_are_kept_by_a_turn_and_lost_by_chance() -> None:
