@@ -10,6 +10,9 @@ Concepts = dict[str, tuple[list[str], list[str]]]
 UNSEEN = 0.125
 """Share of the concepts that no training step sees, in any style or by any name."""
 
+_THINGS = (3, 4, 5, 6, 7)
+"""Emojibase's numbers of the groups."""
+
 
 def share(text: str) -> float:
     """A stable number in [0, 1) for a text."""
@@ -19,6 +22,13 @@ def share(text: str) -> float:
 def is_unseen(code: str) -> bool:
     """Whether an emoji concept is kept from training."""
     return share(code) < UNSEEN
+
+
+def things(folder: Path) -> set[str]:
+    """Hexcodes of animals, plants, food, places, activities and objects: what a shop may sell or show. Left out are
+    faces, people, symbols and flags."""
+    entries = json.loads((folder / "en" / "data.json").read_text(encoding="utf-8"))
+    return {entry["hexcode"] for entry in entries if entry.get("group") in _THINGS}
 
 
 def emoji_concepts(folder: Path) -> Concepts:

@@ -1,14 +1,14 @@
-"""What the trunk sees of the training pictures, computed once.
+"""Trunk features of the training pictures, computed once, as the trunk is frozen.
 
-Kept is the input of the trunk's last convolution, (320, 7, 7): up to there the trunk stays as its
-package gives it, the last convolution is trained. Each picture has several views: as the encoder
-sees it, mirrored, cropped (photos), set small and askew on a coloured ground (drawings).
+Each picture has several views: as the encoder sees it, mirrored and cropped (photos), set small and
+askew on a coloured ground (drawings).
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +16,20 @@ import numpy as np
 import timm
 import torch
 from PIL import Image, ImageEnhance, ImageOps
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from encoders.compact.pictures import Picture
 from encoders.compact.trunk import TIMM_NAME, package_state
 
 SIDE = 224
-SHAPE = (320, 7, 7)
+_FOLDED = {
+    "EfficientNet": (("conv_stem", "bn1"), ("conv_head", "bn2")),
+    "DepthwiseSeparableConv": (("conv_dw", "bn1"), ("conv_pw", "bn2")),
+    "InvertedResidual": (("conv_pw", "bn1"), ("conv_dw", "bn2"), ("conv_pwl", "bn3")),
+}
+"""Modules of the trunk: their convolutions with the norm that follows each."""
 VIEWS = {"clothing": 4, "grocery": 4, "clip-art": 1}
 DRAWING_VIEWS = 2
-_PART = 2048
 
 
 def view_count(picture: Picture) -> int:
@@ -81,31 +86,37 @@ def _cropped(picture: Image.Image, chance: random.Random) -> Image.Image:
     return ImageOps.pad(turned, (SIDE, SIDE), Image.Resampling.BICUBIC, color=(255, 255, 255))
 
 
-def extract(pictures: Sequence[Picture], folder: Path, batch: int = 64) -> np.ndarray:
-    """(all views, 320, 7, 7) float16, memory-mapped, the views of a picture one after the other.
+def extract(pictures: Sequence[Picture], folder: Path, part: int = 1024) -> np.ndarray:
+    """(all views, 1280) float32, the views of a picture one after the other; pictures of a group stand together.
 
-    Written in parts; a run that was killed goes on at the first part that is missing.
+    Kept by group and written in parts: a run that was killed goes on at the first part that is missing, and a new
+    style costs its own pictures alone.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    whole = folder / "maps.npy"
-    total = sum(map(view_count, pictures))
+    grouped = {group: list(members) for group, members in groupby(pictures, key=lambda picture: picture.group)}
+    return np.concatenate([_of_group(group, members, folder, part) for group, members in grouped.items()])
+
+
+def _of_group(group: str, pictures: Sequence[Picture], folder: Path, part: int) -> np.ndarray:
+    whole = folder / f"{group}.npy"
     if not whole.exists():
-        body = _body()
-        for start in range(0, total, _PART):
-            part = folder / f"part-{start:07d}.npy"
-            if not part.exists():
-                views = _views(pictures, start, start + _PART)
-                _write(part, np.concatenate(list(_forward(body, views, batch))))
-                print(f"trunk: {min(start + _PART, total)} of {total} views", flush=True)
-        parts = sorted(folder.glob("part-*.npy"))
-        joined = np.lib.format.open_memmap(folder / "joining.npy", "w+", np.float16, (total, *SHAPE))
-        for start, part in zip(range(0, total, _PART), parts, strict=True):
-            joined[start : start + _PART] = np.load(part)
-        joined.flush()
-        (folder / "joining.npy").rename(whole)
-        for part in parts:
-            part.unlink()
-    return np.load(whole, mmap_mode="r")
+        model, total, parts = _trunk(), sum(map(view_count, pictures)), []
+        for start in range(0, total, part):
+            path = folder / f"{group}-{start:06d}.part"
+            if not path.exists():
+                _write(path, np.concatenate(list(_forward(model, _views(pictures, start, start + part)))))
+                print(f"trunk: {min(start + part, total)} of {total} views of {group}", flush=True)
+            parts.append(path)
+        _write(whole, np.concatenate([np.load(path) for path in parts]))
+        for path in parts:
+            path.unlink()
+    return np.asarray(np.load(whole))
+
+
+def first_rows(pictures: Sequence[Picture]) -> np.ndarray:
+    """(pictures,) row of each picture's view 0 among all views."""
+    counts = np.array([view_count(picture) for picture in pictures])
+    return np.asarray(np.concatenate([[0], np.cumsum(counts)[:-1]]))
 
 
 def _write(path: Path, values: np.ndarray) -> None:
@@ -135,27 +146,22 @@ def pixels(image: Image.Image) -> torch.Tensor:
     return torch.from_numpy(np.array(image)).permute(2, 0, 1).float().div(127.5).sub(1)
 
 
-def _forward(body: Any, views: Iterator[torch.Tensor], batch: int) -> Iterator[np.ndarray]:
-    rows: list[torch.Tensor] = []
-    for row in views:
-        rows.append(row)
-        if len(rows) == batch:
-            yield _maps(body, rows)
-            rows = []
-    if rows:
-        yield _maps(body, rows)
+def _forward(model: Any, views: Iterator[torch.Tensor], batch: int = 64) -> Iterator[np.ndarray]:
+    while rows := list(islice(views, batch)):
+        with torch.inference_mode():
+            images = torch.stack(rows).contiguous(memory_format=torch.channels_last)
+            yield model(images).numpy()
 
 
-def _maps(body: Any, rows: list[torch.Tensor]) -> np.ndarray:
-    with torch.inference_mode():
-        images = torch.stack(rows).contiguous(memory_format=torch.channels_last)
-        found: torch.Tensor = body(images)
-    return found.half().numpy()
-
-
-def _body() -> Any:
-    """The trunk up to its last convolution."""
+def _trunk() -> Any:
+    """The packaged trunk without its classifier, batch norms folded into the convolutions: a quarter faster."""
     model: Any = timm.create_model(TIMM_NAME)
     model.load_state_dict(package_state())
+    model.reset_classifier(0)
     model.eval()
-    return torch.nn.Sequential(model.conv_stem, model.bn1, model.blocks).to(memory_format=torch.channels_last)
+    for module in list(model.modules()):
+        for convolution, norm in _FOLDED.get(type(module).__name__, ()):
+            folded = fuse_conv_bn_eval(getattr(module, convolution), getattr(module, norm))
+            setattr(module, convolution, folded)
+            setattr(module, norm, getattr(module, norm).act)
+    return model.to(memory_format=torch.channels_last)

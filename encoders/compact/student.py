@@ -15,13 +15,14 @@ from torch.nn import functional
 
 CONTEXT = 64
 _TEMPERATURE = 0.05
-_POOL, _ANCHORS, _NEAR, _EVERY = 8192, 16, 24, 250
-"""Every 250 steps 8,192 pairs are drawn; a batch is 16 of them with the 24 nearest of each: hard negatives."""
+_POOL, _ANCHORS, _NEAR, _EVERY = 8192, 16, 20, 250
+"""Every 250 steps 8,192 pairs are drawn; a batch is 16 of them with the 20 nearest of each: hard negatives."""
 
 
 @dataclass
 class Lessons:
-    """`rows` token ids of all texts; `taught` (n,) texts with `goals` (n, d); `pairs` (m, 2) texts, drawn by `weight` (m,)."""
+    """`rows` token ids of all texts; `taught` (n,) texts with `goals` (n, d); `pairs` (m, 2) texts, drawn by
+    `weight` (m,)."""
 
     rows: list[list[int]]
     taught: np.ndarray
@@ -52,7 +53,7 @@ def padded(rows: list[list[int]]) -> torch.Tensor:
     return torch.tensor([row + [0] * (width - len(row)) for row in rows])
 
 
-def fit(tower: Any, lessons: Lessons, *, steps: int, seed: int, batch: int = 384) -> None:
+def fit(tower: Any, lessons: Lessons, *, steps: int, seed: int, batch: int = 256) -> None:
     """Train `tower`: near to the teacher's goals, and each name nearest to its name in the other language."""
     generator = np.random.default_rng(seed)
     torch.manual_seed(seed)
@@ -81,7 +82,7 @@ def fit(tower: Any, lessons: Lessons, *, steps: int, seed: int, batch: int = 384
             optimiser.step()
         for schedule in schedules:
             schedule.step()
-        if step % 200 == 0:
+        if step % 100 == 0:
             print(f"text step {step}: teaching {teaching:.3f}, meeting {meeting:.3f}", flush=True)
     tower.eval()
 

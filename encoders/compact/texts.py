@@ -176,14 +176,12 @@ def joined_pairs(pairs: list[Pair], count: int, seed: int) -> list[Pair]:
 def corpus(sources: Path, photos: Path, concepts: Concepts, titles: list[str], seed: int) -> Corpus:
     """Everything the text tower learns from; `titles` are single English texts.
 
-    No pair holds a label of an unseen concept, in either language, but for the names of photos' classes.
+    No pair holds a label of an unseen concept.
     """
-    dictionary, places, classes = dictionary_pairs(cedict_file()), locale_pairs(sources), class_pairs()
-    symbols = emoji_pairs(concepts, sources / "node_modules")
+    dictionary, places = dictionary_pairs(cedict_file()), locale_pairs(sources)
+    named = set(without_unseen(class_pairs() + emoji_pairs(concepts, sources / "node_modules") + places, concepts))
     joined = joined_pairs(dictionary, 20_000, seed)
-    hidden = _unseen_labels(concepts) - {text.lower() for pair in classes for text in pair}
-    named = {pair for pair in classes + symbols + places if not _holds(pair, hidden)}
-    pairs = sorted(named | {pair for pair in dictionary + joined if not _holds(pair, hidden)})
+    pairs = sorted(named | set(without_unseen(dictionary + joined, concepts)))
     short = [pair for pair in pairs if pair not in named and len(pair[0]) <= 4 and len(pair[1].split()) <= 3]
     asked = list(named) + random.Random(seed).sample(short, _TAUGHT_WORDS)
     single = reviews(photos / "zh_reviews.csv", 6_000, seed) + titles + list(_keywords(concepts))
@@ -196,12 +194,11 @@ def corpus(sources: Path, photos: Path, concepts: Concepts, titles: list[str], s
     )
 
 
-def _unseen_labels(concepts: Concepts) -> set[str]:
-    return {names[0].lower() for code, both in concepts.items() if is_unseen(code) for names in both}
-
-
-def _holds(pair: Pair, hidden: set[str]) -> bool:
-    return any(text.lower() in hidden for text in pair)
+def without_unseen(pairs: list[Pair], concepts: Concepts) -> list[Pair]:
+    """The pairs that hold no label of an unseen concept in either language, but for the names of photos' classes."""
+    hidden = {names[0].lower() for code, both in concepts.items() if is_unseen(code) for names in both}
+    hidden -= {text.lower() for pair in class_pairs() for text in pair}
+    return [pair for pair in pairs if not any(text.lower() in hidden for text in pair)]
 
 
 def _keywords(concepts: Concepts) -> Iterator[str]:

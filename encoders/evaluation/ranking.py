@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import comb
+
 import numpy as np
 import numpy.typing as npt
 
@@ -33,6 +35,27 @@ def reciprocal_rank_by_chance(relevant: Bools) -> float:
             share *= (candidates - rank - count + 1) / max(candidates - rank, 1)
         found.append(total)
     return float(np.mean(found)) if found else 0.0
+
+
+def places(likeness: Floats) -> npt.NDArray[np.int64]:
+    """How many candidates are at least as near as the right one, in a square matrix whose diagonal is right: (n,)."""
+    own = np.diagonal(likeness)[:, None]
+    return np.asarray((likeness >= own).sum(axis=1) - 1)
+
+
+def recall_among(above: npt.NDArray[np.int64], candidates: int, drawn: int, depth: int) -> Floats:
+    """The chance that the right one is among the `depth` nearest when it stands among `drawn` of the `candidates`.
+
+    `above` (n,) says how many candidates are nearer. The mean over all draws, exactly: of the others `drawn` - 1 are
+    taken, and fewer than `depth` of them may be nearer (hypergeometric).
+    """
+    others, taken = candidates - 1, drawn - 1
+    chance = {
+        count: sum(comb(count, k) * comb(others - count, taken - k) for k in range(min(depth, taken + 1)))
+        / comb(others, taken)
+        for count in set(above.tolist())
+    }
+    return np.array([chance[count] for count in above.tolist()], dtype=np.float64)
 
 
 def recalls(likeness: Floats, relevant: Bools, depth: int) -> Floats:
