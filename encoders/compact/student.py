@@ -74,7 +74,8 @@ def fit(tower: Any, lessons: Lessons, *, steps: int, seed: int, batch: int = 256
         # One pass over texts of like length each: padding would be most of the work otherwise.
         vectors = _forward(tower, [lessons.rows[text] for text in texts])
         teaching = _teaching(vectors[:batch], goal[taught])
-        meeting = _meeting(*vectors[batch:].chunk(2), lessons.pairs[chosen])
+        chinese, english = vectors[batch:].chunk(2)
+        meeting = _meeting(chinese, english, lessons.pairs[chosen])
         loss = teaching + 0.3 * meeting
         tower.zero_grad(set_to_none=True)
         loss.backward()
