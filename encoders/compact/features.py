@@ -70,9 +70,9 @@ def _askew(picture: Image.Image, chance: random.Random) -> Image.Image:
     layer = layer.rotate(chance.uniform(-20, 20), Image.Resampling.BICUBIC, expand=True)
     light = tuple(chance.randint(170, 255) for _ in range(3)) if chance.random() < 0.5 else (255, 255, 255)
     ground = Image.new("RGBA", (SIDE, SIDE), (*light, 255))
-    place = tuple(chance.randint(min(0, SIDE - length), max(0, SIDE - length)) for length in layer.size)
+    left, top = (chance.randint(min(0, SIDE - length), max(0, SIDE - length)) for length in layer.size)
     full = Image.new("RGBA", (SIDE, SIDE), (0, 0, 0, 0))
-    full.paste(layer, place)
+    full.paste(layer, (left, top))
     return Image.alpha_composite(ground, full).convert("RGB")
 
 
@@ -81,7 +81,7 @@ def _cropped(picture: Image.Image, chance: random.Random) -> Image.Image:
     kept = chance.uniform(0.6, 1.0)
     box_width, box_height = width * kept, height * min(1.0, kept * chance.uniform(0.85, 1.18))
     left, top = chance.uniform(0, width - box_width), chance.uniform(0, height - box_height)
-    crop = picture.crop(tuple(round(edge) for edge in (left, top, left + box_width, top + box_height)))
+    crop = picture.crop((round(left), round(top), round(left + box_width), round(top + box_height)))
     turned = crop.rotate(chance.uniform(-8, 8), Image.Resampling.BILINEAR, fillcolor=(255, 255, 255))
     return ImageOps.pad(turned, (SIDE, SIDE), Image.Resampling.BICUBIC, color=(255, 255, 255))
 
