@@ -49,6 +49,13 @@ def unpack(packed: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return state
 
 
+def save_whole(state: dict[str, torch.Tensor], path: Path) -> None:
+    """Write a safetensors file that is there whole or not at all."""
+    scratch = path.with_suffix(".writing")
+    save_file({name: tensor.contiguous() for name, tensor in state.items()}, scratch)
+    scratch.rename(path)
+
+
 def built_weights() -> Path:
     """Build in a temporary directory and return its weight file, for its checksum."""
     target = Path(tempfile.mkdtemp(prefix="compact-clip-"))

@@ -69,3 +69,6 @@ TEMPLATES: tuple[tuple[str, str], ...] = (
     ("便宜的{}", "cheap {}"),
 )
 """Phrases a shop or a searching user puts around a class name."""
+
+CLASSES = {"clothing": CLOTHING, "grocery": GROCERY}
+"""The groups of labelled photos."""

@@ -1,8 +1,10 @@
-"""The text tower: token embeddings, mean, MLP; taught by universal-sentence-encoder vectors."""
+"""The text tower: token embeddings, mean, MLP; taught by a teacher's vectors and by pairs that mean the same."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,21 @@ from tokenizers import Tokenizer
 from torch.nn import functional
 
 CONTEXT = 64
+_TEMPERATURE = 0.05
+_POOL, _ANCHORS, _NEAR, _EVERY = 8192, 16, 20, 250
+"""Every 250 steps 8,192 pairs are drawn; a batch is 16 of them with the 20 nearest of each: hard negatives."""
+
+
+@dataclass
+class Lessons:
+    """`rows` token ids of all texts; `taught` (n,) texts with `goals` (n, d); `pairs` (m, 2) texts, drawn by
+    `weight` (m,)."""
+
+    rows: list[list[int]]
+    taught: np.ndarray
+    goals: np.ndarray
+    pairs: np.ndarray
+    weight: np.ndarray
 
 
 def build(directory: Path, dimensions: int) -> Any:
@@ -36,13 +53,11 @@ def padded(rows: list[list[int]]) -> torch.Tensor:
     return torch.tensor([row + [0] * (width - len(row)) for row in rows])
 
 
-def fit(tower: Any, rows: list[list[int]], targets: np.ndarray, *, steps: int, seed: int, batch: int = 512) -> None:
-    """Train `tower` so that texts with ids `rows` come out at `targets` (n, d), unit length.
-
-    Cosine to the teacher, and a light contrast against the batch so that names stay apart.
-    """
+def fit(tower: Any, lessons: Lessons, *, steps: int, seed: int, batch: int = 256) -> None:
+    """Train `tower`: near to the teacher's goals, and each name nearest to its name in the other language."""
     generator = np.random.default_rng(seed)
-    goal = torch.from_numpy(targets.astype(np.float32))
+    torch.manual_seed(seed)
+    goal = torch.from_numpy(lessons.goals.astype(np.float32))
     # Only the rows that a batch touches are updated: several times faster than dense Adam.
     words = tower.transformer.embeddings.word_embeddings
     words.sparse = True
@@ -53,13 +68,15 @@ def fit(tower: Any, rows: list[list[int]], targets: np.ndarray, *, steps: int, s
     ]
     schedules = [torch.optim.lr_scheduler.LambdaLR(one, lambda step: _rate(step, steps)) for one in optimisers]
     tower.train()
-    for step in range(steps):
-        chosen = generator.choice(len(rows), batch, replace=False)
-        vectors = functional.normalize(tower(padded([rows[index] for index in chosen])), dim=-1)
-        wanted = goal[chosen]
-        cosine = (vectors * wanted).sum(-1)
-        contrast = functional.cross_entropy(vectors @ wanted.T / 0.05, torch.arange(batch))
-        loss = (1 - cosine).mean() + 0.05 * contrast
+    for step, chosen in enumerate(_batches(tower, lessons, generator, steps)):
+        taught = generator.choice(len(lessons.taught), batch, replace=False)
+        texts = np.concatenate([lessons.taught[taught], lessons.pairs[chosen].T.ravel()])
+        # One pass over texts of like length each: padding would be most of the work otherwise.
+        vectors = _forward(tower, [lessons.rows[text] for text in texts])
+        teaching = _teaching(vectors[:batch], goal[taught])
+        chinese, english = vectors[batch:].chunk(2)
+        meeting = _meeting(chinese, english, lessons.pairs[chosen])
+        loss = teaching + 0.3 * meeting
         tower.zero_grad(set_to_none=True)
         loss.backward()
         for optimiser in optimisers:
@@ -67,8 +84,45 @@ def fit(tower: Any, rows: list[list[int]], targets: np.ndarray, *, steps: int, s
         for schedule in schedules:
             schedule.step()
         if step % 100 == 0:
-            print(f"text step {step}: cosine {cosine.mean():.3f}, contrast {contrast:.3f}", flush=True)
+            print(f"text step {step}: teaching {teaching:.3f}, meeting {meeting:.3f}", flush=True)
     tower.eval()
+
+
+def _batches(tower: Any, lessons: Lessons, generator: np.random.Generator, steps: int) -> Iterator[np.ndarray]:
+    """Rows of `pairs`: in turn any, and such as are hard to tell apart."""
+    chance = lessons.weight / lessons.weight.sum()
+    for step in range(steps):
+        if step % _EVERY == 0:
+            pool = np.unique(generator.choice(len(lessons.pairs), _POOL, p=chance))
+            tower.eval()
+            seen = embed(tower, [lessons.rows[text] for text in lessons.pairs[pool, 1]])
+            tower.train()
+        if step % 2:
+            yield generator.choice(len(lessons.pairs), _ANCHORS * _NEAR, p=chance)
+        else:
+            anchors = torch.from_numpy(generator.choice(len(pool), _ANCHORS, replace=False))
+            near = (seen[anchors] @ seen.T).topk(_NEAR).indices
+            yield pool[near.unique().numpy()]
+
+
+def _forward(tower: Any, rows: list[list[int]]) -> torch.Tensor:
+    order = np.argsort([len(row) for row in rows], kind="stable")
+    parts = [tower(padded([rows[index] for index in part])) for part in np.array_split(order, 4)]
+    return functional.normalize(torch.cat(parts)[torch.from_numpy(np.argsort(order))], dim=-1)
+
+
+def _teaching(vectors: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    contrast = functional.cross_entropy(vectors @ wanted.T / _TEMPERATURE, torch.arange(len(vectors)))
+    return (1 - (vectors * wanted).sum(-1)).mean() + 0.05 * contrast
+
+
+def _meeting(chinese: torch.Tensor, english: torch.Tensor, pairs: np.ndarray) -> torch.Tensor:
+    """Contrast between the languages, both ways; texts that stand in several pairs are no negatives of theirs."""
+    texts = torch.from_numpy(pairs)
+    same = (texts[:, None, :] == texts[None, :, :]).any(-1) & ~torch.eye(len(pairs), dtype=torch.bool)
+    likeness = (chinese @ english.T / _TEMPERATURE).masked_fill(same, -1e4)
+    right = torch.arange(len(pairs))
+    return (functional.cross_entropy(likeness, right) + functional.cross_entropy(likeness.T, right)) / 2
 
 
 def _rate(step: int, steps: int) -> float:

@@ -8,7 +8,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.evaluation.estimates import Estimate
+from encoders.evaluation.estimates import Estimate
 from pipelines.features.kernel import run_starts
 
 RESAMPLES = 500

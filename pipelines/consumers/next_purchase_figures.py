@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from encoders.evaluation.estimates import Estimate, ratio
 from pipelines.consumers.occasions import Occasion
 from pipelines.consumers.ranking_metrics import best_first, hits, ndcg, recall
-from pipelines.evaluation.estimates import Estimate, ratio
 from pipelines.evaluation.measure import Absent, Measured, Topic, figures
 from pipelines.evaluation.plots import bars
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from rich.table import Table
 
+from encoders.evaluation.estimates import Estimate
 from pipelines.consumers.next_purchase import WITH, WITHOUT
 from pipelines.consumers.next_purchase_figures import DISCOVERY, SEGMENTS, K
-from pipelines.evaluation.estimates import Estimate
 from pipelines.evaluation.measure import Absent, Measured
 from pipelines.evaluation.measures.interests import VISUAL_INTERESTS
 from pipelines.evaluation.report import Evaluation

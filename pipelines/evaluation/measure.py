@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from pipelines.evaluation.estimates import Estimate
+from encoders.evaluation.estimates import Estimate
 from pipelines.evaluation.published import Published
 from pipelines.evaluation.truth import Truth
 from pipelines.identity.subject_keys import DEVICE, USER, subject_key

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipelines.evaluation.estimates import Estimate
+from encoders.evaluation.estimates import Estimate
 from pipelines.evaluation.measure import Figure
 from pipelines.evaluation.prototypes import Floats
 

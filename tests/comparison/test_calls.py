@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from pipelines.evaluation.estimates import holm, paired
+from encoders.evaluation.estimates import holm, paired
 from pipelines.releases.compare.retrieval import SEARCH_TO_PICTURE, TITLE_TO_PICTURE
 from pipelines.releases.compare.task import Outcome, Scores, Task, differing, estimated
 from pipelines.releases.compare.verdict import Verdict, judged

@@ -6,10 +6,10 @@ from io import StringIO
 
 from rich.console import Console
 
+from encoders.evaluation.estimates import Estimate
 from pipelines.consumers.next_purchase import WITH, WITHOUT
 from pipelines.consumers.next_purchase_figures import DISCOVERY, SEGMENTS
 from pipelines.consumers.worth import worth_table
-from pipelines.evaluation.estimates import Estimate
 from pipelines.evaluation.measure import Absent, Figure, Measured, Topic
 from pipelines.evaluation.measures.interests import VISUAL_INTERESTS
 from pipelines.evaluation.plots import bars

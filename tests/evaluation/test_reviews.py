@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from encoders.evaluation.estimates import macro_f1
 from encoders.heads.spec import HeadsSpec
-from pipelines.evaluation.estimates import macro_f1
 from pipelines.evaluation.measures.review_aspects import REVIEW_ASPECTS
 from pipelines.evaluation.measures.review_sentiment import REVIEW_SENTIMENT
 from pipelines.tables.aggregates import TEXT_JUDGEMENTS

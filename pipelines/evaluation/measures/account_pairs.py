@@ -8,7 +8,7 @@ from itertools import combinations
 
 import numpy as np
 
-from pipelines.evaluation.estimates import share
+from encoders.evaluation.estimates import share
 from pipelines.evaluation.measure import Absent, Evidence, Measure, Measured, figures
 from pipelines.evaluation.plots import bars
 from pipelines.tables.sources import IDENTITIES

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from pipelines.evaluation.estimates import share
+from encoders.evaluation.estimates import share
 from pipelines.evaluation.measure import Absent, Evidence, Figure, Measure, Measured, figures
 from pipelines.evaluation.plots import bars
 from pipelines.tables.aggregates import EMBEDDINGS

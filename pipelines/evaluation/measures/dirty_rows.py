@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.evaluation.estimates import share
+from encoders.evaluation.estimates import share
 from pipelines.evaluation.measure import Absent, Evidence, Figure, Measure, Measured, figures
 from pipelines.evaluation.plots import bars
 from pipelines.tables.schema import Table

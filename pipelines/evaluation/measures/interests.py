@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 
-from pipelines.evaluation.estimates import share
+from encoders.evaluation.estimates import share
 from pipelines.evaluation.interest_vectors import Interests, Products, interests, product_vectors
 from pipelines.evaluation.measure import Absent, Evidence, Figure, Measure, Measured, figures
 from pipelines.evaluation.plots import bars

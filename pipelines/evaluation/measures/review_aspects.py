@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipelines.evaluation.estimates import ratio
+from encoders.evaluation.estimates import ratio
 from pipelines.evaluation.measure import Absent, Evidence, Figure, Measure, Measured, figures
 from pipelines.evaluation.measures.reviews import JudgedReview, judged_reviews, parts
 from pipelines.evaluation.plots import bars

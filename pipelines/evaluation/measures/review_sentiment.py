@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from pipelines.evaluation.estimates import macro_f1, share
+from encoders.evaluation.estimates import macro_f1, share
 from pipelines.evaluation.measure import Absent, Evidence, Figure, Measure, Measured, figures
 from pipelines.evaluation.measures.reviews import judged_reviews, parts
 from pipelines.evaluation.plots import bars

@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 import pyarrow.compute as pc
 
-from pipelines.evaluation.estimates import ratio, share
+from encoders.evaluation.estimates import ratio, share
 from pipelines.evaluation.measure import Absent, Evidence, Figure, Measure, Measured, figures
 from pipelines.evaluation.planted_tags import TASTE, planted
 from pipelines.evaluation.plots import bars

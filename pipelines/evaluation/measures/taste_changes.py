@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipelines.evaluation.estimates import share
+from encoders.evaluation.estimates import share
 from pipelines.evaluation.interest_vectors import interests, product_vectors
 from pipelines.evaluation.measure import Absent, Evidence, Figure, Measure, Measured, figures
 from pipelines.evaluation.plots import bars

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from encoders.evaluation.ranking import recalls
 from pipelines.evaluation.measure import Figure, figures
 from pipelines.evaluation.prototypes import Floats
 from pipelines.releases.bridge import KINDS, Bridge, apply
-from pipelines.releases.compare.ranking import recalls
 from pipelines.releases.compare.retrieval import DEPTH, MIN_UNITS, QUERIES
 from pipelines.releases.compare.shop import Product, text_hash
 from pipelines.releases.compare.task import Case, estimated

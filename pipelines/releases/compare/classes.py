@@ -8,8 +8,8 @@ from functools import partial
 
 import numpy as np
 
+from encoders.evaluation.naming import named_right, neighbours_agree
 from pipelines.evaluation.prototypes import Floats
-from pipelines.releases.compare.ranking import neighbours_agree
 from pipelines.releases.compare.retrieval import MIN_UNITS
 from pipelines.releases.compare.shop import Product, text_hash
 from pipelines.releases.compare.task import Case, Lacking, Scores, Task
@@ -27,7 +27,7 @@ def _zero_shot(case: Case) -> Scores | Lacking:
     for space in case.spaces:
         pictures = space.matrix("product_image", [p.picture_id for p in products]).astype(np.float64)
         texts = space.matrix("query", [text_hash(name) for name in names]).astype(np.float64)
-        hits.append((np.argmax(pictures @ texts.T, axis=1) == right).astype(np.float64))
+        hits.append(named_right(pictures, texts, right))
     return _scores("products", hits, {"category": [p.category for p in products]}, 1 / len(names))
 
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from encoders.evaluation.estimates import Difference, Estimate, holm
 from encoders.spec import EncoderSpec
 from pipelines.errors import NothingToCompareError
-from pipelines.evaluation.estimates import Difference, Estimate, holm
 from pipelines.evaluation.measure import Figure
 from pipelines.evaluation.published import Published
 from pipelines.governance.home import open_home

@@ -7,9 +7,9 @@ from datetime import datetime
 
 import numpy as np
 
+from encoders.evaluation.ranking import recalls
 from pipelines.evaluation.prototypes import Floats
 from pipelines.releases.compare.interests import HALF_LIFE, WINDOW, interests, purchases
-from pipelines.releases.compare.ranking import recalls
 from pipelines.releases.compare.retrieval import MIN_UNITS
 from pipelines.releases.compare.shop import Product
 from pipelines.releases.compare.task import Case, Lacking, Scores, Task

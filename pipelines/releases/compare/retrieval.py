@@ -8,8 +8,8 @@ from functools import partial
 
 import numpy as np
 
+from encoders.evaluation.ranking import Bools, recalls, reciprocal_rank_by_chance, reciprocal_ranks
 from pipelines.evaluation.prototypes import Floats
-from pipelines.releases.compare.ranking import Bools, recalls, reciprocal_rank_by_chance, reciprocal_ranks
 from pipelines.releases.compare.shop import Product, text_hash
 from pipelines.releases.compare.task import Candidate, Case, Example, Lacking, Scores, Task
 from pipelines.releases.compare.vectors import Space

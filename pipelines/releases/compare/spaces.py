@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipelines.evaluation.estimates import Estimate, ratio
+from encoders.evaluation.estimates import Estimate, ratio
+from encoders.evaluation.ranking import shared_neighbours
 from pipelines.evaluation.measure import Figure, figures
 from pipelines.evaluation.prototypes import Floats
 from pipelines.releases.compare.interests import interests
-from pipelines.releases.compare.ranking import shared_neighbours
 from pipelines.releases.compare.task import Case, estimated
 from pipelines.releases.compare.vectors import Space
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pipelines.evaluation.estimates import Difference, Estimate, paired, ratio
+from encoders.evaluation.estimates import Difference, Estimate, paired, ratio
 from pipelines.evaluation.prototypes import Floats
 from pipelines.releases.compare.interests import Behaviour
 from pipelines.releases.compare.shop import Shop

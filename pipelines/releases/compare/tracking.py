@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipelines.evaluation.estimates import Difference, Estimate
+from encoders.evaluation.estimates import Difference, Estimate
 from pipelines.evaluation.plots import drawn
 from pipelines.point_in_time.delta_log import newest_version
 from pipelines.releases.compare.compare import Comparison

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipelines.evaluation.estimates import ratio, share
+from encoders.evaluation.estimates import ratio, share
 
 
 def test_a_share_and_its_interval_agree_with_the_normal_approximation() -> None:

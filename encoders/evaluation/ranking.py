@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from math import comb
 
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.evaluation.prototypes import Floats
-
+Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
 
@@ -38,24 +37,32 @@ def reciprocal_rank_by_chance(relevant: Bools) -> float:
     return float(np.mean(found)) if found else 0.0
 
 
+def places(likeness: Floats) -> npt.NDArray[np.int64]:
+    """How many candidates are at least as near as the right one, in a square matrix whose diagonal is right: (n,)."""
+    own = np.diagonal(likeness)[:, None]
+    return np.asarray((likeness >= own).sum(axis=1) - 1)
+
+
+def recall_among(above: npt.NDArray[np.int64], candidates: int, drawn: int, depth: int) -> Floats:
+    """The chance that the right one is among the `depth` nearest when it stands among `drawn` of the `candidates`.
+
+    `above` (n,) says how many candidates are nearer. The mean over all draws, exactly: of the others `drawn` - 1 are
+    taken, and fewer than `depth` of them may be nearer (hypergeometric).
+    """
+    others, taken = candidates - 1, drawn - 1
+    chance = {
+        count: sum(comb(count, k) * comb(others - count, taken - k) for k in range(min(depth, taken + 1)))
+        / comb(others, taken)
+        for count in set(above.tolist())
+    }
+    return np.array([chance[count] for count in above.tolist()], dtype=np.float64)
+
+
 def recalls(likeness: Floats, relevant: Bools, depth: int) -> Floats:
     """The share of each query's relevant candidates among its `depth` nearest."""
     nearest = np.argsort(-likeness, axis=1, kind="stable")[:, :depth]
     found = np.take_along_axis(relevant, nearest, axis=1).sum(axis=1)
     return np.asarray(found / np.maximum(relevant.sum(axis=1), 1), dtype=np.float64)
-
-
-def neighbours_agree(vectors: Floats, labels: Sequence[str], depth: int = 10) -> Floats:
-    """Of each item (vectors of unit length) whether a vote of its nearest others, weighted by likeness, gives its
-    label: 1 or 0."""
-    names, codes = np.unique(np.asarray(labels), return_inverse=True)
-    likeness = vectors @ vectors.T
-    np.fill_diagonal(likeness, -np.inf)
-    nearest = np.argsort(-likeness, axis=1, kind="stable")[:, : min(depth, len(vectors) - 1)]
-    votes = np.zeros((len(vectors), len(names)))
-    weights = 1.0 + np.take_along_axis(likeness, nearest, axis=1)
-    np.add.at(votes, (np.arange(len(vectors))[:, None], codes[nearest]), weights)
-    return np.asarray(votes.argmax(axis=1) == codes, dtype=np.float64)
 
 
 def shared_neighbours(before: Floats, after: Floats, depth: int) -> Floats:
