@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.evaluation.estimates import Difference, paired
+from encoders.evaluation.estimates import Difference, paired
 from pipelines.finetuning.held_out import DEPTH
 from pipelines.finetuning.study import Study
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from encoders.evaluation.ranking import reciprocal_ranks
 from pipelines.evaluation.prototypes import Floats
 from pipelines.finetuning.catalogue import Offer
-from pipelines.releases.compare.ranking import reciprocal_ranks
 
 Vectors = npt.NDArray[np.float32]
 
