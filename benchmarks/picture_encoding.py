@@ -101,7 +101,7 @@ def _timed(scratch: Path, part: str, work: Callable[[], Vectors]) -> None:
         started = time.perf_counter()
         vectors = work()
         seconds.append(time.perf_counter() - started)
-    np.savez(scratch / part, **vectors)
+    np.savez(scratch / part, allow_pickle=False, **vectors)
     (scratch / f"{part}.json").write_text(json.dumps({"seconds": seconds}))
 
 
@@ -122,7 +122,7 @@ def plain(scratch: Path) -> None:
     model, preprocess = _model()
 
     def work() -> Vectors:
-        found = {}
+        found: Vectors = {}
         for paths in _batches(_photos(scratch)):
             batch = torch.stack([preprocess(Image.open(path).convert("RGB")) for path in paths])
             with torch.no_grad():
@@ -183,7 +183,7 @@ def tuned_share(scratch: Path, number: str) -> None:
         return preprocess(picture.convert("RGB"))
 
     for _ in sys.stdin:
-        found = {}
+        found: Vectors = {}
         with ThreadPoolExecutor(1) as pool:
             ahead = pool.map(decoded, share)
             for paths in _batches(share):
@@ -191,7 +191,7 @@ def tuned_share(scratch: Path, number: str) -> None:
                 with torch.inference_mode():
                     vectors = torch.nn.functional.normalize(model.encode_image(batch), dim=-1).numpy()
                 found |= dict(zip((path.name for path in paths), vectors, strict=True))
-        np.savez(scratch / f"tuned-{number}", **found)
+        np.savez(scratch / f"tuned-{number}", allow_pickle=False, **found)
         print("done", flush=True)
 
 
@@ -223,7 +223,7 @@ def naive_spark(scratch: Path) -> None:
         return pd.Series(list(vectors))
 
     embedding.__annotations__ = {"batch": pd.Series, "return": pd.Series}
-    embed = F.pandas_udf(embedding, "array<float>")  # type: ignore[call-overload]
+    embed = F.pandas_udf(embedding, "array<float>")  # type: ignore[attr-defined]
 
     paths = spark.createDataFrame([(str(path),) for path in _photos(scratch)], "path string").repartition(_CORES)
     spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", str(_BATCH))

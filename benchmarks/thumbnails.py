@@ -63,7 +63,8 @@ def main() -> None:
 
 def _contents(shop: Path) -> tuple[list[list[Path]], list[tuple[int, Path]]]:
     """The pictures of each product that has some that open, and the films that open, with their product's place."""
-    products, films = [], []
+    products: list[list[Path]] = []
+    films: list[tuple[int, Path]] = []
     for row in _rows(shop / "products.jsonl"):
         pictures = [path for name in row.get("image_paths") or [] if _opens(path := shop / "media" / name)]
         if pictures:
@@ -109,7 +110,7 @@ def _has_frames(path: Path) -> bool:
 def _at(data: bytes, share: float) -> Image.Image:
     import io
 
-    with av.open(io.BytesIO(data)) as film:
+    with av.open(io.BytesIO(data), "r") as film:
         frames = list(film.decode(video=0))
     picture: Image.Image = frames[int(share * (len(frames) - 1))].to_image()
     return picture

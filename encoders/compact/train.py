@@ -72,7 +72,7 @@ def main() -> None:
         return apply(made, plain)
 
     names = {
-        group: tuple(embed([pair[side] for pair in labels.values()]).numpy() for side in (0, 1))
+        group: (embed([zh for zh, _ in labels.values()]).numpy(), embed([en for _, en in labels.values()]).numpy())
         for group, labels in CLASSES.items()
     }
     open_figures = open_vocabulary.measure(shown, names, vectors)
