@@ -50,8 +50,8 @@ bench-pit: setup ## Point-in-time joins against stock Feast and DuckDB, and how 
 bench-online: setup ## Online reads and HTTP against stock Feast and the Redis floor
 	@$(PYTHON) -m benchmarks online
 
-bench-encode: setup ## Texts to vectors: the bundled encoders against the same weights as they come
-	@$(PYTHON) -m benchmarks text_encoding
+bench-encode: setup ## Pictures and texts to vectors, against what one could write instead; frames of films
+	@$(PYTHON) -m benchmarks picture_encoding text_encoding thumbnails
 
 soak: setup ## The long tests: endurance, and many more random examples
 	@MMFS_SOAK=1 $(PYTHON) -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m soak $(ARGS)
