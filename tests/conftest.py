@@ -23,9 +23,18 @@ if TYPE_CHECKING:
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 # Files of these folders share what takes long to make: one process runs them. Others are dealt out file by file.
-TOGETHER = ("comparison", "consumers", "encoders", "end_to_end", "model_registry", "sample_shop")
+TOGETHER = (
+    "comparison",
+    "consumers",
+    "encoders",
+    "end_to_end",
+    "finetuning",
+    "model_registry",
+    "sample_shop",
+    "stream",
+)
 # Begun first: one of these left for the end would keep one process waiting for the other.
-LONGEST = ("end_to_end", "sources", "features", "encoding", "promotion", "consumers", "comparison", "answers")
+LONGEST = ("end_to_end", "sources", "features", "stream", "encoding", "promotion", "consumers", "comparison", "answers")
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -159,8 +159,8 @@ class EventStream:
             old.profiles.close()
         store = self._store
         releases = live_releases(store.settings)
-        online = OnlineRows(feature_store(store.settings, offline=False), store.settings, releases)
         profiles = ProfileStore(store, releases, self._scalars)
+        online = OnlineRows(feature_store(store.settings, offline=False), store.settings, releases)
         acts = profiles.open_acts()
         found = self._publish(profiles, online, acts, datetime.now(UTC))
         figures |= {"reread_acts": len(acts), "reread_profiles": found["profiles"]}

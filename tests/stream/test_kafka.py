@@ -14,15 +14,18 @@ from pipelines.stream.job import EventStream, StreamOptions
 from pipelines.stream.sources import KafkaSource
 from pipelines.tables.sources import QUARANTINE
 from tests.conftest import SparkSettings
-from tests.stream.conftest import StreamedHome
+from tests.stream.conftest import SHOP, NewHome
+from tests.stream.drawn_shop import DAY
 from tests.stream.kafka_broker import broker
 from tests.stream.test_events_arrive import event, views
 
 
 def test_messages_are_events_and_each_counts_once(
-    spark_settings: SparkSettings, streamed_home: StreamedHome, tmp_path: Path
+    spark_settings: SparkSettings, new_home: NewHome, tmp_path: Path
 ) -> None:
-    home, kafka = streamed_home, broker(spark_settings.cache_dir, tmp_path)
+    # The broker first: without one there is no need for a home.
+    kafka = broker(spark_settings.cache_dir, tmp_path)
+    home = new_home(SHOP).served(DAY)
     source = KafkaSource(kafka.address, "shop-events")
 
     def stream() -> None:
