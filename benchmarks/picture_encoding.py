@@ -34,6 +34,8 @@ _PICTURES = int(os.environ.get("MMFS_BENCH_PICTURES", "768"))
 _SIDE = int(os.environ.get("MMFS_BENCH_SIDE", "1000"))
 _MODULE = "benchmarks.picture_encoding"
 _ROUNDS = 3
+# Of so many photos the way with two UDFs gets one, for its pace is not to be waited for.
+_NAIVE_SHARE = 8
 _BATCH = 32
 _CORES = os.cpu_count() or 1
 _PARTS = ("plain", "tuned", "naive_spark", "job")
@@ -58,12 +60,12 @@ def main() -> None:
         table = Table("way", "pictures/s", "seconds, each round", "job is faster", "cosine to float32: mean, least")
         for part in _PARTS:
             found = best[part]
-            ratio = min(found["seconds"]) / min(best["job"]["seconds"])
+            pace, of_job = (one["pictures"] / min(one["seconds"]) for one in (found, best["job"]))
             table.add_row(
                 part.replace("_", " "),
-                f"{_PICTURES / min(found['seconds']):.0f}",
+                f"{pace:.1f}",
                 ", ".join(f"{s:.1f}" for s in found["seconds"]),
-                f"{ratio:.2f}",
+                f"{of_job / pace:.2f}",
                 _cosines(exact, _read(Path(scratch) / f"{part}.npz")),
             )
         table.title = f"{_PICTURES} photos of {_SIDE} pixels, {size / _PICTURES / 1024:.0f} KiB each, {_CORES} cores"
@@ -102,7 +104,7 @@ def _timed(scratch: Path, part: str, work: Callable[[], Vectors]) -> None:
         vectors = work()
         seconds.append(time.perf_counter() - started)
     np.savez(scratch / part, allow_pickle=False, **vectors)
-    (scratch / f"{part}.json").write_text(json.dumps({"seconds": seconds}))
+    (scratch / f"{part}.json").write_text(json.dumps({"pictures": len(vectors), "seconds": seconds}))
 
 
 def _model() -> tuple[Any, Any]:
@@ -225,7 +227,9 @@ def naive_spark(scratch: Path) -> None:
     embedding.__annotations__ = {"batch": pd.Series, "return": pd.Series}
     embed = F.pandas_udf(embedding, "array<float>")  # type: ignore[attr-defined]
 
-    paths = spark.createDataFrame([(str(path),) for path in _photos(scratch)], "path string").repartition(_CORES)
+    paths = spark.createDataFrame(
+        [(str(path),) for path in _photos(scratch)[::_NAIVE_SHARE]], "path string"
+    ).repartition(_CORES)
     spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", str(_BATCH))
 
     def work() -> Vectors:
@@ -285,8 +289,8 @@ def _read(path: Path) -> Vectors:
 
 
 def _cosines(exact: Vectors, found: Vectors) -> str:
-    assert exact.keys() == found.keys()
-    cosines = [float(exact[name] @ found[name]) for name in exact]
+    assert exact.keys() >= found.keys()
+    cosines = [float(exact[name] @ vector) for name, vector in found.items()]
     return f"{np.mean(cosines):.4f}, {min(cosines):.4f}"
 
 
