@@ -33,7 +33,7 @@ def test_nothing_that_works_on_drops_knows_the_shop_or_evaluates() -> None:
         if place.parts[0] in {"sample_shop", "evaluation"} | MAY_DRAW:
             continue
         # Comparing encoders, and learning from features, is measuring, too, but not against a truth.
-        measures = any(place.is_relative_to(room) for room in ("releases/compare", "consumers"))
+        measures = any(place.is_relative_to(room) for room in ("releases/compare", "consumers", "finetuning"))
         barred = "pipelines.evaluation.truth" if measures else "pipelines.evaluation"
         for name in _imported(module):
             assert not name.startswith(("pipelines.sample_shop", barred)), (str(place), name)
