@@ -24,13 +24,13 @@ from rich.console import Console
 from rich.table import Table
 
 _USERS = os.environ.get("MMFS_BENCH_USERS", "2000")
-_DRAWS = 2000
 Frames = Callable[[bytes], list[Image.Image]]
 
 
 def main() -> None:
     """Measure and print."""
     from encoders.decoder import select_frames
+    from encoders.evaluation.estimates import paired, share
     from encoders.load import load
     from encoders.spec import resolve
 
@@ -46,7 +46,7 @@ def main() -> None:
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         encoder = load(resolve("bundled:compact-clip"), threads=os.cpu_count() or 1)
         products, films = _contents(shop)
-        known = np.stack([_mean(encoder, [_opened(path) for path in paths]) for paths in products])
+        known = np.stack([_mean(encoder, pictures) for pictures in products])
         ranks = {}
         for way, frames in ways.items():
             vectors = np.stack([_mean(encoder, frames(path.read_bytes())) for _, path in films])
@@ -56,17 +56,19 @@ def main() -> None:
     table = Table("frames", "recall@1", "recall@5", "chosen is better at 1 by")
     table.title = f"{len(films)} films, {len(products)} products"
     for way, rank in ranks.items():
-        gain = (ranks["chosen"] < 1).astype(float) - (rank < 1)
-        table.add_row(way, _interval(rank < 1), _interval(rank < 5), "" if way == "chosen" else _interval(gain))
+        gain = paired(rank < 1, ranks["chosen"] < 1)
+        assert gain is not None
+        told = "" if way == "chosen" else f"{gain.value:.3f} [{gain.low:.3f}, {gain.high:.3f}]"
+        table.add_row(way, str(share(rank < 1)), str(share(rank < 5)), told)
     Console().print(table)
 
 
-def _contents(shop: Path) -> tuple[list[list[Path]], list[tuple[int, Path]]]:
+def _contents(shop: Path) -> tuple[list[list[Image.Image]], list[tuple[int, Path]]]:
     """The pictures of each product that has some that open, and the films that open, with their product's place."""
-    products: list[list[Path]] = []
+    products: list[list[Image.Image]] = []
     films: list[tuple[int, Path]] = []
     for row in _rows(shop / "products.jsonl"):
-        pictures = [path for name in row.get("image_paths") or [] if _opens(path := shop / "media" / name)]
+        pictures = [p for name in row.get("image_paths") or [] if (p := _opened(shop / "media" / name))]
         if pictures:
             films += [(len(products), shop / "media" / name) for name in row.get("video_paths") or []]
             products.append(pictures)
@@ -80,20 +82,15 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
             yield json.loads(line)
 
 
-def _opened(path: Path) -> Image.Image:
+def _opened(path: Path) -> Image.Image | None:
+    """The picture; None where it is spoilt."""
+    from encoders.errors import ContentError
     from encoders.image import decode_image
 
-    return decode_image(path.read_bytes())
-
-
-def _opens(path: Path) -> bool:
-    from encoders.errors import ContentError
-
     try:
-        _opened(path)
+        return decode_image(path.read_bytes())
     except (ContentError, FileNotFoundError):
-        return False
-    return True
+        return None
 
 
 def _has_frames(path: Path) -> bool:
@@ -119,12 +116,6 @@ def _at(data: bytes, share: float) -> Image.Image:
 def _mean(encoder: Any, pictures: list[Image.Image]) -> np.ndarray:
     mean = encoder.encode_images(pictures).mean(axis=0)
     return np.asarray(mean / np.linalg.norm(mean))
-
-
-def _interval(values: np.ndarray) -> str:
-    drawn = np.random.default_rng(0).choice(np.asarray(values, float), (_DRAWS, len(values))).mean(axis=1)
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    return f"{values.mean():.3f} [{low:.3f}, {high:.3f}]"
 
 
 if __name__ == "__main__":

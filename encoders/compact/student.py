@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,11 @@ import torch
 from tokenizers import Tokenizer
 from torch.nn import functional
 
+from encoders.schedule import warmed_cosine
+
 CONTEXT = 64
 _TEMPERATURE = 0.05
+_WARM_UP = 50
 _POOL, _ANCHORS, _NEAR, _EVERY = 8192, 16, 20, 250
 """Every 250 steps 8,192 pairs are drawn; a batch is 16 of them with the 20 nearest of each: hard negatives."""
 
@@ -66,7 +69,8 @@ def fit(tower: Any, lessons: Lessons, *, steps: int, seed: int, batch: int = 256
         torch.optim.SparseAdam([words.weight], lr=1e-2, betas=(0.9, 0.98)),
         torch.optim.Adam(dense, lr=1e-3, betas=(0.9, 0.98)),
     ]
-    schedules = [torch.optim.lr_scheduler.LambdaLR(one, lambda step: _rate(step, steps)) for one in optimisers]
+    rate = partial(warmed_cosine, steps=steps, warm_up=_WARM_UP)
+    schedules = [torch.optim.lr_scheduler.LambdaLR(one, rate) for one in optimisers]
     tower.train()
     for step, chosen in enumerate(_batches(tower, lessons, generator, steps)):
         taught = generator.choice(len(lessons.taught), batch, replace=False)
@@ -123,11 +127,6 @@ def _meeting(chinese: torch.Tensor, english: torch.Tensor, pairs: np.ndarray) ->
     likeness = (chinese @ english.T / _TEMPERATURE).masked_fill(same, -1e4)
     right = torch.arange(len(pairs))
     return (functional.cross_entropy(likeness, right) + functional.cross_entropy(likeness.T, right)) / 2
-
-
-def _rate(step: int, steps: int) -> float:
-    """Warm-up over 50 steps, then a half cosine to zero."""
-    return min(1.0, (step + 1) / 50) * 0.5 * (1 + math.cos(math.pi * step / steps))
 
 
 def embed(tower: Any, rows: list[list[int]]) -> torch.Tensor:

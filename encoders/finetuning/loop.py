@@ -13,6 +13,7 @@ from encoders.finetuning.checkpoint import read_checkpoint, write_checkpoint
 from encoders.finetuning.lessons import KINDS, TEXT_KINDS, Lessons, drawn
 from encoders.finetuning.loss import info_nce, moved
 from encoders.finetuning.model import Adapters
+from encoders.schedule import warmed_cosine
 
 Judge = Callable[[torch.Tensor], Mapping[str, float]]
 SCORE = "score"
@@ -99,7 +100,7 @@ class Training:
     def _step(self) -> float:
         step = self.progress.step
         for group in self._optimiser.param_groups:
-            group["lr"] = group["rate"] * _warm_and_falling(step, self._options.steps)
+            group["lr"] = group["rate"] * warmed_cosine(step, self._options.steps, _WARM_UP)
         loss = self._loss(self._lessons, (self._options.seed, _TRAINING, step), keeping=True)
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -173,7 +174,3 @@ def _rate(name: str, options: Options) -> float:
     if name.endswith("word_embeddings.weight"):
         return options.word_rate
     return options.picture_rate if name.startswith("picture.") else options.text_rate
-
-
-def _warm_and_falling(step: int, steps: int) -> float:
-    return min(1.0, (step + 1) / _WARM_UP) * 0.5 * (1 + math.cos(math.pi * step / steps))

@@ -61,15 +61,23 @@ def encode_apart(spec: EncoderSpec, contents: Sequence[dict[str, Any]], *, threa
         given, made, paces = (Path(folder) / name for name in ("given.arrow", "made.arrow", "paces.json"))
         rows = [{"attempts": 0} | row for row in contents]
         feather.write_feather(pa.Table.from_pylist(rows, schema=_CONTENTS), given)
-        command = [sys.executable, "-m", __name__, spec.to_json(), str(threads), str(cache_dir), folder]
-        ended = subprocess.run(command, env=os.environ | WORKER_ENVIRONMENT, stderr=subprocess.PIPE, text=True)
-        if ended.returncode:
-            lines = ended.stderr.strip().splitlines() or [f"its process ended with code {ended.returncode}"]
-            raise EncoderUnusableError(f"encoder {spec.key}: {lines[-1]}")
+        run_apart(f"encoder {spec.key}", __name__, spec.to_json(), str(threads), str(cache_dir), folder)
         return Encoded(
             feather.read_table(made),
             tuple(Pace(name, tuple(n), tuple(s)) for name, n, s in json.loads(paces.read_text(encoding="utf-8"))),
         )
+
+
+def run_apart(said_of: str, module: str, *arguments: str) -> None:
+    """Run a module in a process of its own, with the environment of workers.
+
+    Raises EncoderUnusableError with the last line that it said, about `said_of`, where it does not end well.
+    """
+    command = [sys.executable, "-m", module, *arguments]
+    ended = subprocess.run(command, env=os.environ | WORKER_ENVIRONMENT, stderr=subprocess.PIPE, text=True)
+    if ended.returncode:
+        lines = ended.stderr.strip().splitlines() or [f"its process ended with code {ended.returncode}"]
+        raise EncoderUnusableError(f"{said_of}: {lines[-1]}")
 
 
 def _main(spec_json: str, threads: str, cache_dir: str, folder: str) -> None:

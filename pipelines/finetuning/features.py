@@ -6,8 +6,6 @@ As in `encoding/apart.py`: the allocator's settings must be there when a process
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -18,9 +16,8 @@ import torch
 from encoders.errors import EncoderError
 from encoders.finetuning.checkpoint import read_checkpoint, write_checkpoint
 from encoders.finetuning.model import TunableClip
-from encoders.load import WORKER_ENVIRONMENT
+from pipelines.encoding.apart import run_apart
 from pipelines.encoding.worker import Item, decoded_items
-from pipelines.errors import EncoderUnusableError
 
 _AT_ONCE = 32
 _TEXTS_AT_ONCE = 256
@@ -53,11 +50,7 @@ def _make(file: Path, directory: Path, pictures: Sequence[Picture], texts: Seque
         given = Path(folder) / "given.json"
         asked = {"pictures": [[content, list(paths)] for content, paths in pictures], "texts": list(texts)}
         given.write_text(json.dumps(asked), encoding="utf-8")
-        command = [sys.executable, "-m", __name__, str(directory), str(threads), str(given), str(file)]
-        ended = subprocess.run(command, env=os.environ | WORKER_ENVIRONMENT, stderr=subprocess.PIPE, text=True)
-    if ended.returncode:
-        lines = ended.stderr.strip().splitlines() or [f"its process ended with code {ended.returncode}"]
-        raise EncoderUnusableError(f"encoder in {directory}: {lines[-1]}")
+        run_apart(f"encoder in {directory}", __name__, str(directory), str(threads), str(given), str(file))
 
 
 def _main(directory: str, threads: str, given: str, file: str) -> None:
