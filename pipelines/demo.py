@@ -195,7 +195,7 @@ def _show_next(stage: _Stage, shop: Path, user: str) -> None:
     home = stage.settings.home
     commands = (
         f"mmfs evaluate {shop}-truth --home {home}        # what of the shop's planted truth the features hold",
-        f"mmfs consumer churn --horizon-days 10 --home {home}        # who will leave; also next-purchase, ad-click",
+        f"mmfs consumer churn --horizon-days 10 --home {home}        # who will leave; also value, ad-click, …",
         f"mmfs features {user} --service marketing --json --home {home}",
         f"mmfs training-set {stage.folder / 'labels.parquet'} out.parquet --service recommendation --home {home}",
         f"mlflow ui --backend-store-uri sqlite:///{home}/mlflow/mlflow.db",

@@ -63,11 +63,12 @@ def evaluate(
 
 @app.command()
 def consumer(
-    name: Annotated[str, typer.Argument(help="next-purchase, churn or ad-click.")],
+    name: Annotated[str, typer.Argument(help="next-purchase, churn, value or ad-click.")],
     out: Annotated[Path | None, typer.Option(help="HTML page to write; its figures as JSON beside it.")] = None,
     release: Annotated[str | None, typer.Option(help="A live release. Default: the default one.")] = None,
     horizon_days: Annotated[
-        int | None, typer.Option(min=1, help="Days after a cut in which labels lie. Default: 14; of churn 30.")
+        int | None,
+        typer.Option(min=1, help="Days of labels after a cut. Default: 14; of churn and value 30."),
     ] = None,
     step_days: Annotated[int | None, typer.Option(min=1, help="Days between cuts. Default: 7.")] = None,
     home: Home = None,

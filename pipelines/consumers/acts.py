@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipelines.errors import TableNotFoundError
 from pipelines.evaluation.published import Published
@@ -18,6 +20,7 @@ from pipelines.tables.sources import EVENTS, IDENTITIES, USERS
 # Events in which the shop acts, not the user.
 _OF_THE_SHOP = ("ad_impression", "coupon_issued")
 _COLUMNS = ("subject_id", "event_type", "product_id", "event_timestamp", "available_at")
+_MONEY = ("quantity", "price", "currency")
 _FOREVER = pd.Timestamp.max.tz_localize("UTC").floor("us")
 
 
@@ -25,8 +28,8 @@ _FOREVER = pd.Timestamp.max.tz_localize("UTC").floor("us")
 class Acts:
     """Events, one row each in order of time, and which devices were whose.
 
-    `events`: subject_id, event_type, product_id, at, known_at (aware). `links`: user_id, subject_id,
-    linked_at, until. `accounts`: subject keys of everybody who has an account.
+    `events`: subject_id, event_type, product_id, spent (of purchases, in the shop's currency; else 0), at, known_at
+    (aware). `links`: user_id, subject_id, linked_at, until. `accounts`: subject keys of everybody who has an account.
     """
 
     events: pd.DataFrame
@@ -36,7 +39,9 @@ class Acts:
     @classmethod
     def of(cls, published: Published) -> Acts:
         """Those of a home. Raises TableNotFoundError where nothing was ingested."""
-        events = published.rows(EVENTS, _COLUMNS).to_pandas()
+        rows = published.rows(EVENTS, (*_COLUMNS, *_MONEY))
+        spent = _spent(rows, published.settings.currency)
+        events = rows.select(_COLUMNS).append_column("spent", spent).to_pandas()
         events = events.rename(columns={"event_timestamp": "at"}).sort_values("at", kind="stable", ignore_index=True)
         # A row cannot be known before it happens, and a late one not before it came.
         events["known_at"] = events["at"].where(events["at"] >= events["available_at"], events["available_at"])
@@ -60,10 +65,14 @@ class Acts:
         """The newest event."""
         return _instant(self.events["at"].iloc[-1])
 
+    def only(self, accounts: frozenset[str]) -> Acts:
+        """Those of some accounts and of the devices linked to them."""
+        return replace(self, links=self.links[self.links["user_id"].isin(accounts)], accounts=accounts)
+
     def before(self, moment: datetime) -> pd.DataFrame:
         """Of each account the acts known at a moment: its own, and those of the devices linked to it then.
 
-        Columns user_id, event_type, product_id, at. An act counts once however many links lead to it.
+        Columns user_id, event_type, product_id, spent, at. An act counts once however many links lead to it.
         """
         past = self.events[(self.events["at"] < moment) & (self.events["known_at"] <= moment)]
         return self._by_user(past, moment)
@@ -78,7 +87,7 @@ class Acts:
         held = self.links[(self.links["linked_at"] <= moment) & (moment < self.links["until"])]
         held = held[["user_id", "subject_id"]].drop_duplicates()
         linked = events.merge(held, on="subject_id")
-        columns = ["user_id", "event_type", "product_id", "at"]
+        columns = ["user_id", "event_type", "product_id", "spent", "at"]
         return pd.concat([own[columns], linked[columns]]).sort_values("at", kind="stable", ignore_index=True)
 
 
@@ -86,6 +95,17 @@ def of_interest(acts: pd.DataFrame) -> pd.DataFrame:
     """The acts that tell of an interest, with their weight in the interests (`weight`)."""
     weights = acts["event_type"].map(INTEREST_WEIGHTS)
     return acts[weights.notna()].assign(weight=weights.dropna().astype(np.float64))
+
+
+def _spent(events: pa.Table, currency: str | None) -> pa.ChunkedArray:
+    """Quantity x price of purchases, as the features sum it: one unit where none is said, in one currency."""
+    value = pc.multiply(
+        pc.cast(pc.fill_null(events["quantity"], 1), pa.float64()), pc.cast(events["price"], pa.float64())
+    )
+    counts = pc.equal(events["event_type"], "purchase")
+    if currency is not None:
+        counts = pc.and_(counts, pc.fill_null(pc.equal(events["currency"], currency), True))
+    return pc.if_else(counts, pc.fill_null(value, 0.0), 0.0)
 
 
 def _rows(published: Published, table: Table, columns: tuple[str, ...]) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""AUC and lift of scores, with intervals from resampling users."""
+"""How well scores tell rows apart, and how true probabilities are, with intervals from resampling users."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from encoders.evaluation.estimates import Estimate
 from pipelines.features.kernel import run_starts
+from pipelines.tags.calibration import BINS
 
 RESAMPLES = 500
 LIFT_SHARE = 0.1
@@ -36,14 +37,28 @@ def lift(labels: Floats, scores: Floats, weights: Floats) -> Floats:
 
     Rows with equal scores at the edge of the tenth count by the share of them that fits.
     """
-    positive, negative = (part[:, ::-1] for part in _by_score(labels, scores, weights))
-    both = positive + negative
-    total = both.sum(axis=1, keepdims=True)
-    room = LIFT_SHARE * total - (np.cumsum(both, axis=1) - both)
+    return held_by_first(labels, scores, weights) / LIFT_SHARE
+
+
+def held_by_first(amounts: Floats, scores: Floats, weights: Floats) -> Floats:
+    """Which share of all amounts (none negative) the tenth with the greatest scores holds; edges as of `lift`."""
+    order = np.argsort(-scores, kind="stable")
+    starts = np.flatnonzero(run_starts(scores[order]))
+    rows = np.add.reduceat(weights[:, order], starts, axis=1)
+    held = np.add.reduceat(weights[:, order] * amounts[order], starts, axis=1)
+    room = LIFT_SHARE * rows.sum(axis=1, keepdims=True) - (np.cumsum(rows, axis=1) - rows)
     with np.errstate(invalid="ignore", divide="ignore"):
-        taken = np.where(both > 0, np.clip(room / both, 0, 1), 0)
-        rate = (taken * positive).sum(axis=1) / (LIFT_SHARE * total[:, 0])
-        found: Floats = rate / (positive.sum(axis=1) / total[:, 0])
+        taken = np.where(rows > 0, np.clip(room / rows, 0, 1), 0)
+        found: Floats = (taken * held).sum(axis=1) / held.sum(axis=1)
+    return found
+
+
+def calibration_error(labels: Floats, probabilities: Floats, weights: Floats) -> Floats:
+    """Mean distance of probabilities and truth over bins of about as many rows each, as of `reliability` of tags."""
+    order = np.argsort(probabilities, kind="stable")
+    starts = np.cumsum([0, *(len(part) for part in np.array_split(order, BINS) if len(part))])[:-1]
+    apart = np.add.reduceat(weights[:, order] * (probabilities - labels)[order], starts, axis=1)
+    found: Floats = np.abs(apart).sum(axis=1) / weights.sum(axis=1)
     return found
 
 

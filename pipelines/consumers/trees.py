@@ -61,6 +61,7 @@ class Trees:
         for number, [tree] in enumerate(self._model._predictors):
             nodes = tree.nodes
             leaf: npt.NDArray[np.bool_] = nodes["is_leaf"].astype(bool)
+            left, right = (nodes[side].astype(np.int64) for side in ("left", "right"))
             split = [None if end else known[f] for f, end in zip(nodes["feature_idx"], leaf.tolist(), strict=True)]
             columns = {
                 "tree": np.full(len(nodes), number),
@@ -68,12 +69,26 @@ class Trees:
                 "feature": split,
                 "threshold": nodes["num_threshold"],
                 "missing_left": nodes["missing_go_to_left"].astype(bool),
-                "left": nodes["left"].astype(np.int64),
-                "right": nodes["right"].astype(np.int64),
-                "value": np.where(leaf, nodes["value"], 0.0),
+                "left": left,
+                "right": right,
+                "value": _means(nodes["value"].copy(), nodes["count"], leaf, left, right),
             }
             parts.append(pa.table(columns))
         return TreeTable(pa.concat_tables(parts), tuple(names), float(self._model._baseline_prediction.item()))
+
+
+def _means(
+    values: npt.NDArray[np.float64],
+    counts: npt.NDArray[np.uint32],
+    leaf: npt.NDArray[np.bool_],
+    left: npt.NDArray[np.int64],
+    right: npt.NDArray[np.int64],
+) -> npt.NDArray[np.float64]:
+    """Of each node what the rows that came through it get on average: children come after their parent."""
+    for node in reversed(np.flatnonzero(~leaf).tolist()):
+        children = [left[node], right[node]]
+        values[node] = np.average(values[children], weights=counts[children])
+    return values
 
 
 def _one_thread() -> threadpool_limits:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,8 @@ class TasteShop(Planted):
 
     def event(self, user: str, kind: str, product: str | None, at: datetime, known: datetime | None = None) -> Row:
         return {"subject_id": user, "event_type": kind, "product_id": product, "event_timestamp": at,
-                "available_at": known or at, "attributes": None}  # fmt: skip
+                "available_at": known or at, "attributes": None,
+                "quantity": None, "price": Decimal(5) if kind == "purchase" else None, "currency": None}  # fmt: skip
 
     def bench(self, folder: Path) -> Workbench:
         """As `workbench` would open it."""

@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.consumers.accounts import MODEL, backtested
 from pipelines.consumers.ad_click import WITH as AD_WITH
 from pipelines.consumers.ad_click import WITHOUT as AD_WITHOUT
 from pipelines.consumers.ad_click import ad_click
 from pipelines.consumers.backtest import Plan
-from pipelines.consumers.churn import MODEL, churn
+from pipelines.consumers.churn import CHURN
 from pipelines.consumers.next_purchase import WITH, WITHOUT, next_purchase
 from pipelines.consumers.publish import CONSUMERS_EXPERIMENT, Learned, publish_consumer
+from pipelines.consumers.value import BUYING, VALUE
 from pipelines.consumers.workbench import Outcome
 from pipelines.errors import ConsumerError, SettingsError
 from pipelines.evaluation.measure import Measured
@@ -46,9 +48,23 @@ def test_next_purchase_is_told_by_the_vectors(shop: TasteShop, tmp_path: Path) -
 
 
 def test_churn_is_told_by_activity(shop: TasteShop, tmp_path: Path) -> None:
-    outcome = churn(shop.bench(tmp_path / "sets"), Plan(horizon_days=14, step_days=2, warm_up_days=20, tests=4))
+    plan = Plan(horizon_days=14, step_days=2, warm_up_days=20, tests=4)
+    outcome = backtested(shop.bench(tmp_path / "sets"), CHURN, plan)
     assert measured(outcome, "churn").figure(MODEL, "AUC").estimate.value > 0.8
+    # Probabilities of the registered model were held against all that was tried.
+    assert outcome.model.judged > outcome.model.positives >= 20
+    assert measured(outcome, "churn").figure(MODEL, "calibration error").estimate.value < 0.25
     assert "churn_2026_05_05" in {topic.name for topic, _ in outcome.found}
+
+
+def test_spend_is_compared_with_what_is_to_be_expected(shop: TasteShop, tmp_path: Path) -> None:
+    plan = Plan(horizon_days=14, step_days=2, warm_up_days=20, tests=4)
+    outcome = backtested(shop.bench(tmp_path / "sets"), VALUE, plan)
+    found = measured(outcome, "value")
+    assert {figure.part for figure in found.figures} >= {MODEL, BUYING, f"{MODEL} over {BUYING}"}
+    # Everybody who is still there buys as much: the first tenth holds about a tenth, at most what is spent by a few.
+    assert 0.05 < found.figure(BUYING, "share of spend in the first tenth").estimate.value < 0.4
+    assert "among the fifth of accounts" in outcome.facts["label"]
 
 
 def test_ad_clicks_are_told_by_the_vectors(shop: TasteShop, tmp_path: Path) -> None:
@@ -85,4 +101,4 @@ def test_what_cannot_be_learned_is_said(shop: TasteShop, tmp_path: Path) -> None
     with pytest.raises(SettingsError, match="ad click has no cuts"):
         publish_consumer(shop.settings, "ad-click", tmp_path / "page.html", step_days=3)
     with pytest.raises(ConsumerError, match="behaviour spans"):
-        churn(shop.bench(tmp_path / "sets"), Plan(horizon_days=70, step_days=7, warm_up_days=5))
+        backtested(shop.bench(tmp_path / "sets"), CHURN, Plan(horizon_days=70, step_days=7, warm_up_days=5))

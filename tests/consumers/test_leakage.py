@@ -81,7 +81,14 @@ def test_the_future_changes_nothing(own_shop: TasteShop, tmp_path: Path) -> None
 def acts(*rows: tuple[str, str, str | None, timedelta, timedelta], links: list[dict] | None = None) -> Acts:
     events = pd.DataFrame(
         [
-            {"subject_id": who, "event_type": kind, "product_id": what, "at": CUT + at, "known_at": CUT + known}
+            {
+                "subject_id": who,
+                "event_type": kind,
+                "product_id": what,
+                "at": CUT + at,
+                "known_at": CUT + known,
+                "spent": 3.0 if kind == "purchase" else 0.0,
+            }
             for who, kind, what, at, known in rows
         ]
     )

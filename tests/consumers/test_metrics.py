@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from pipelines.consumers.classifier_metrics import auc, difference, estimate, lift
+from pipelines.consumers.classifier_metrics import auc, calibration_error, difference, estimate, held_by_first, lift
 from pipelines.consumers.ranking_metrics import best_first, hits, ndcg, recall
+from pipelines.tags.calibration import expected_calibration_error
 
 
 def test_a_ranking_of_four_products() -> None:
@@ -66,6 +67,21 @@ def test_lift_of_twenty_rows() -> None:
 
 def test_lift_of_equal_scores_is_one() -> None:
     assert lift(np.array([1.0, 0.0, 0.0, 1.0]), np.zeros(4), once(4))[0] == pytest.approx(1.0)
+
+
+def test_what_the_first_tenth_holds() -> None:
+    amounts = np.arange(20.0)
+    assert held_by_first(amounts, amounts, once(20))[0] == pytest.approx((19 + 18) / amounts.sum())
+    assert held_by_first(amounts, np.zeros(20), once(20))[0] == pytest.approx(0.1)
+
+
+def test_the_error_of_calibration_is_that_of_tags() -> None:
+    rng = np.random.default_rng(4)
+    told = rng.random(333)
+    labels = rng.random(333) < told**2
+    expected = expected_calibration_error(told, labels)
+    assert calibration_error(labels.astype(float), told, once(333))[0] == pytest.approx(expected)
+    assert calibration_error(told, told, once(333))[0] == 0
 
 
 def test_intervals_resample_users_and_not_rows() -> None:

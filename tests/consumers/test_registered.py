@@ -20,6 +20,7 @@ from pipelines.releases.check import check_model, matching_release
 from pipelines.releases.inventory import listed_releases
 from pipelines.releases.lineage import Lineage
 from pipelines.releases.mlflow_client import mlflow_client
+from pipelines.tags.confidence import Curve
 from pipelines.training.manifest import Manifest
 from tests.consumers.taste_shop import TasteShop
 from tests.evaluation.planted import RELEASE
@@ -37,6 +38,18 @@ def test_the_table_of_trees_scores_as_the_library(tmp_path: Path) -> None:
     tried = random.normal(size=(300, 4)).astype(np.float32)
     tried[random.random(tried.shape) < 0.3] = np.nan
     np.testing.assert_allclose(again.scores(tried), trees.scores(tried), rtol=1e-9)
+    assert TreeTable.from_json(json.loads(json.dumps(again.to_json()))).nodes.equals(again.nodes)
+    # What the features add to what is usual is the score, and what is usual is what the rows learned from get.
+    usual, added = again.contributions(tried)
+    np.testing.assert_allclose(usual + added.sum(axis=1), again.scores(tried), rtol=1e-9)
+    assert usual == pytest.approx(again.scores(features).mean())
+    assert np.abs(added[:, 2]).max() == 0 < np.abs(added[:, 3]).max() < np.abs(added[:, 0]).max()
+    curve = Curve(intercept=-0.3, score=0.5, positives=7, judged=20)
+    surer = again.calibrated(curve)
+    np.testing.assert_allclose(
+        1 / (1 + np.exp(-surer.scores(tried))), curve.confidence(again.scores(tried), np.zeros(1))
+    )
+    assert (surer.positives, surer.judged) == (7, 20)
     assert "empty" not in again.nodes.column("feature").to_pylist()
 
 

@@ -33,6 +33,8 @@ def delta_type(kind: pa.DataType) -> Any:
     if pa.types.is_struct(kind):
         fields = [{"name": f.name, "type": delta_type(f.type), "nullable": True, "metadata": {}} for f in kind]
         return {"type": "struct", "fields": fields}
+    if pa.types.is_decimal(kind):
+        return f"decimal({kind.precision},{kind.scale})"
     return _NAMES.get(kind, "float" if pa.types.is_float32(kind) else "binary")
 
 
