@@ -19,15 +19,15 @@ Catalogue = Annotated[
 
 
 @tags.command("list")
-def list_tags(catalogue: Catalogue = None) -> None:
-    """Check a catalogue and list its tags, with how well each is calibrated.
+def list_tags(catalogue: Catalogue = None, home: Home = None) -> None:
+    """Check a catalogue and list its tags, with how well each is calibrated. The home's MLflow knows its models.
 
     [dim]mmfs tags list --catalogue our-tags.yaml[/dim]
     """
     from pipelines.tags.definition import present_definition
     from pipelines.tags.render import render_catalogue
 
-    console.print(render_catalogue(present_definition(load_settings(tag_catalogue=catalogue))))
+    console.print(render_catalogue(present_definition(load_settings(home=home, tag_catalogue=catalogue))))
 
 
 @tags.command()

@@ -13,9 +13,12 @@ from pipelines.releases.model_versions import log_version, require_model
 from pipelines.settings import Settings
 
 if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
     from mlflow.models.signature import ModelSignature
 
 _MODEL_CODE = Path(__file__).with_name("tree_model.py")
+# Where MLflow puts them in the model's folder.
+_TREES = "artifacts/trees.parquet"
 
 
 def register_consumer(settings: Settings, name: str, title: str, trees: TreeTable, lineage: Lineage, run: str) -> str:
@@ -36,14 +39,26 @@ def register_consumer(settings: Settings, name: str, title: str, trees: TreeTabl
     return f"models:/{version.name}/{version.version}"
 
 
+def read_trees(version: ModelVersion, tracking_uri: str, folder: Path) -> TreeTable:
+    """The trees of a registered consumer, by way of a folder. Raises ValueError for a model that has none."""
+    from mlflow.exceptions import MlflowException
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    try:
+        repository = get_artifact_repository(str(version.source), tracking_uri=tracking_uri)
+        return TreeTable.read(Path(repository.download_artifacts(_TREES, str(folder))))
+    except (MlflowException, OSError) as error:
+        raise ValueError(f"models:/{version.name}/{version.version} has no trees ({error})") from error
+
+
 def _save(scratch: Path, trees: TreeTable, lineage: Lineage) -> None:
     import mlflow.pyfunc
 
-    trees.write(scratch / "trees.parquet")
+    trees.write(scratch / Path(_TREES).name)
     mlflow.pyfunc.save_model(
         str(scratch / "model"),
         python_model=str(_MODEL_CODE),
-        artifacts={"trees": str(scratch / "trees.parquet")},
+        artifacts={"trees": str(scratch / Path(_TREES).name)},
         signature=_signature(trees),
         metadata=lineage.tags(),
         # Given, or MLflow would install and import the world to find out.

@@ -48,7 +48,7 @@ def check_model(settings: Settings, uri: str) -> Checked:
     """
     releases = live_releases(settings)
     with mlflow_client(settings) as client:
-        version = _version(client, uri)
+        version = model_version(client, uri)
     found = f"models:/{version.name}/{version.version}"
     lineage = Lineage.of_tags(version.tags, found)
     return Checked(found, lineage, matching_release(lineage, releases, found))
@@ -74,7 +74,8 @@ def matching_release(lineage: Lineage, live: Sequence[Release], whose: str) -> s
     )
 
 
-def _version(client: MlflowClient, uri: str) -> ModelVersion:
+def model_version(client: MlflowClient, uri: str) -> ModelVersion:
+    """A registered model by `models:/name/1` or `models:/name@alias`. Raises ModelLineageError."""
     from mlflow.exceptions import MlflowException
 
     asked = _NAMED.fullmatch(uri)

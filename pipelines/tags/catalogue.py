@@ -11,13 +11,22 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from pipelines.errors import TagCatalogueError
 from pipelines.settings import Purpose
 from pipelines.tables.features import HISTORIES
 
 _ID = r"^[a-z][a-z0-9_]*(\.[a-z0-9_]+)*$"
+_MODEL = r"^models:/[^/@]+(/\d+|@[\w-]+)$"
 _NUMBERS = frozenset({"bigint", "int", "double", "float"})
 
 
@@ -102,8 +111,10 @@ class Condition(_Part):
 class Tag(_Part):
     """What is said of a user.
 
-    Exactly one of: `facet` (one tag per value the user prefers), `topic`, or conditions (`all_of`, or `some_of` of
-    which `at_least` must hold). `threshold` is the least confidence at which the tag is given.
+    Exactly one of: `facet` (one tag per value the user prefers), `topic`, `model` (`models:/churn/3` or
+    `models:/churn@serving`: a registered consumer of accounts, whose probability is the confidence), or conditions
+    (`all_of`, or `some_of` of which `at_least` must hold). `threshold` is the least confidence at which the tag is
+    given.
     """
 
     id: Annotated[str, Field(pattern=_ID)]
@@ -117,21 +128,30 @@ class Tag(_Part):
     threshold: float = Field(0.5, gt=0, lt=1)
     facet: str | None = None
     topic: str | None = None
+    model: Annotated[str, Field(pattern=_MODEL)] | None = None
     all_of: tuple[Condition, ...] = ()
     some_of: tuple[Condition, ...] = ()
     at_least: int = Field(1, ge=1)
 
     @model_validator(mode="after")
     def _has_one_kind(self) -> Self:
-        if sum(map(bool, (self.facet, self.topic, self.all_of or self.some_of))) != 1:
-            raise ValueError(f"tag {self.id}: give one of facet, topic, conditions (all_of, some_of)")
+        if sum(map(bool, (self.facet, self.topic, self.model, self.all_of or self.some_of))) != 1:
+            raise ValueError(f"tag {self.id}: give one of facet, topic, model, conditions (all_of, some_of)")
         if self.some_of and self.at_least > len(self.some_of):
             raise ValueError(f"tag {self.id}: at_least is {self.at_least} of {len(self.some_of)} conditions")
         return self
 
+    @model_serializer(mode="wrap")
+    def _plain(self, handler: SerializerFunctionWrapHandler) -> dict[str, object]:
+        """Without `model` where there is none: catalogues of before there were models keep their ids."""
+        values: dict[str, object] = handler(self)
+        return {name: value for name, value in values.items() if name != "model" or value is not None}
+
     @property
-    def kind(self) -> Literal["preference", "rule"]:
-        return "preference" if self.facet or self.topic else "rule"
+    def kind(self) -> Literal["preference", "model", "rule"]:
+        if self.facet or self.topic:
+            return "preference"
+        return "model" if self.model else "rule"
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
@@ -212,6 +232,7 @@ FEATURES: dict[str, dict[str, str]] = {
     for table in HISTORIES
     if table.entity == "user" and table.depends_on in {None, "opinions"}
 }
+OF_NO_ENCODER = tuple(t.name for t in HISTORIES if t.name in FEATURES and t.depends_on is None)
 
 
 def read_catalogue(path: Path) -> Catalogue:

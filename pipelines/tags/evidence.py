@@ -3,13 +3,15 @@
 A preference: {"share", "usual", "for": [item…], "against": [item…]}, each item with `id`, `weight` (its part of all
 that was seen), `acts` (how many of each type) and `last` (the day of the newest, UTC). A rule: {"for": [fact…],
 "against": [fact…]}, each fact with `feature`, `value` (null: unknown; of an instant its day) and the bounds it was
-held against.
+held against. A model: {"model": its URI, "usual": the probability of the usual log-odds, "for": [sign…],
+"against": [sign…]}, each sign with `feature`, `value` and `odds`, how many times they are for its sake what they were.
 """
 
 from __future__ import annotations
 
 import json
 from functools import cached_property
+from math import exp
 from typing import Any
 
 import numpy as np
@@ -17,10 +19,13 @@ import pyarrow as pa
 
 from pipelines.tags.acts import EVENT_TYPES
 from pipelines.tags.catalogue import Condition, Tag
+from pipelines.tags.models import Models, features_of, looked_at
 from pipelines.tags.preferences import DAY, Acts, Floats, Ints, Seen
 from pipelines.tags.rules import condition_holds, value
 
 FOR, AGAINST = 3, 2
+# Of what a feature adds to the log-odds: less is no reason.
+_LEAST_SIGN = 0.05
 # Of a moment's heaviest items so many are looked at for what speaks against a preference.
 _HEAVIEST = 8
 
@@ -31,16 +36,27 @@ class Evidence:
     """
 
     def __init__(
-        self, at: Ints, acts: Acts, types: Ints, whole: Seen, names: pa.Array, features: dict[str, Floats]
+        self,
+        at: Ints,
+        acts: Acts,
+        types: Ints,
+        whole: Seen,
+        names: pa.Array,
+        features: dict[str, Floats],
+        models: Models,
     ) -> None:
-        self._at = at
+        self._at, self._models = at, models
         self._acts, self._types, self._seen, self._features = acts, types, whole, features
         self._names = names
         self._width = len(names) + 1
+        self._of_models: dict[str, tuple[float, Floats, tuple[str, ...]]] = {}
 
     def of(self, moment: int, tag: Tag, place: int) -> str:
         """The evidence of a tag at a moment; `place` as in `Judged`."""
-        said = self._of_rule(moment, tag) if place < 0 else self._of_preference(moment, place)
+        if place >= 0:
+            said = self._of_preference(moment, place)
+        else:
+            said = self._of_model(moment, tag) if tag.kind == "model" else self._of_rule(moment, tag)
         return json.dumps(said, ensure_ascii=False, separators=(",", ":"))
 
     def _of_preference(self, moment: int, place: int) -> dict[str, Any]:
@@ -66,12 +82,38 @@ class Evidence:
             sides["for" if holds else "against"].append(self._fact(moment, condition, float(number[0])))
         return dict(sides)
 
+    def _of_model(self, moment: int, tag: Tag) -> dict[str, Any]:
+        usual, added, names = self._added(tag)
+        order = np.argsort(-np.abs(added[moment]), kind="stable").tolist()
+        sides: dict[str, list[dict[str, Any]]] = {"for": [], "against": []}
+        for side, most in (("for", FOR), ("against", AGAINST)):
+            sign = 1 if side == "for" else -1
+            found = [place for place in order if sign * added[moment, place] > _LEAST_SIGN][:most]
+            sides[side] = [self._sign(moment, names[place], float(added[moment, place])) for place in found]
+        return {"model": tag.model, "usual": round(1 / (1 + exp(-usual)), 2), **sides}
+
+    def _sign(self, moment: int, feature: str, added: float) -> dict[str, Any]:
+        number = float(self._feature(feature, moment)[0])
+        return {"feature": feature, "value": self._known(moment, feature, number), "odds": round(exp(added), 2)}
+
+    def _added(self, tag: Tag) -> tuple[float, Floats, tuple[str, ...]]:
+        """The usual log-odds of a model's tag, what each feature adds to them at each moment, and the features."""
+        if tag.id not in self._of_models:
+            trees = self._models[tag.id]
+            rows = looked_at(trees, lambda name: self._features[name])
+            self._of_models[tag.id] = (*trees.contributions(rows), features_of(trees))
+        return self._of_models[tag.id]
+
     def _fact(self, moment: int, condition: Condition, number: float) -> dict[str, Any]:
-        known: float | str | None = None if np.isnan(number) else round(number, 2)
-        if known is not None and condition.feature.endswith("_at"):
-            known = self._day(moment, number * DAY)
+        known = self._known(moment, condition.feature, number)
         said = {"over": condition.over, "at_least": condition.at_least, "at_most": condition.at_most}
         return {"feature": condition.feature, "value": known} | {k: v for k, v in said.items() if v is not None}
+
+    def _known(self, moment: int, feature: str, number: float) -> float | str | None:
+        """A feature's value as people read it: an instant as its day."""
+        if np.isnan(number):
+            return None
+        return self._day(moment, number * DAY) if feature.endswith("_at") else round(number, 2)
 
     def _feature(self, name: str, moment: int) -> Floats:
         values = self._features.get(name)

@@ -15,10 +15,12 @@ from pipelines.tags.explain import Explanation, Reason
 _SAID = {
     "zh": {
         "for": "依据", "against": "反证", "share": "占比 {share:.0%}，全店为 {usual:.0%}", "last": "最近 {last}",
+        "usual": "{model}；通常为 {usual:.0%}", "odds": "几率 × {odds:g}",
         "unknown": "未知", "days_ago": " 天前", "none": "没有标签", "fitted": "已在 {n} 例上校准", "unfitted": "未校准",
     },
     "en": {
         "for": "for", "against": "against", "share": "{share:.0%} of what was seen, {usual:.0%} is usual",
+        "usual": "{model}; {usual:.0%} is usual", "odds": "odds × {odds:g}",
         "last": "last {last}", "unknown": "unknown", "days_ago": " days ago", "none": "no tags",
         "fitted": "calibrated on {n} cases", "unfitted": "not calibrated",
     },
@@ -36,7 +38,7 @@ def render_catalogue(definition: Definition) -> RenderableType:
     for tag in definition.catalogue.tags:
         curve = definition.curves.get(tag.id)
         on = f"{curve.positives:,} of {curve.judged:,}" if curve else "–"
-        source = tag.facet or tag.topic or "rule"
+        source = tag.facet or tag.topic or tag.model or "rule"
         table.add_row(tag.id, tag.name.zh, tag.name.en, source, tag.owner, on)
     return table
 
@@ -64,6 +66,8 @@ def _reason(reason: Reason, language: str) -> list[RenderableType]:
     lines: list[RenderableType] = [title, Text(f"  {_in(of.definition, language)} ({fitted})", style="dim")]
     if "share" in reason.evidence:
         lines.append(Text("  " + said["share"].format(**reason.evidence)))
+    if "usual" in reason.evidence and "model" in reason.evidence:
+        lines.append(Text("  " + said["usual"].format(**reason.evidence)))
     for side in ("for", "against"):
         lines += [Text(f"  {said[side]}: {_piece(piece, said)}") for piece in reason.evidence[side]]
     return lines
@@ -75,6 +79,8 @@ def _piece(piece: dict[str, Any], said: dict[str, str]) -> str:
         return f"{piece['id']}  {piece['weight']:.0%}  ({acts}; {said['last'].format(last=piece['last'])})"
     feature = f"{piece['feature']} / {piece['over']}" if "over" in piece else piece["feature"]
     value = said["unknown"] if piece["value"] is None else str(piece["value"])
+    if "odds" in piece:
+        return f"{feature} = {value} ({said['odds'].format(**piece)})"
     unit = said["days_ago"] if isinstance(piece["value"], str) else ""
     signs = (("at_least", "≥"), ("at_most", "≤"))
     bounds = [f"{sign} {piece[bound]:g}{unit}" for bound, sign in signs if bound in piece]

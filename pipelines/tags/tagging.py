@@ -12,9 +12,11 @@ import numpy as np
 import pyarrow as pa
 
 from pipelines.tags.acts import ActBook
-from pipelines.tags.catalogue import MISSED_DAYS, Catalogue, Tag
-from pipelines.tags.confidence import PREFERENCE, RULE, Curves, Floats, logit
+from pipelines.tags.catalogue import MISSED_DAYS, Tag
+from pipelines.tags.confidence import PREFERENCE, RULE, Floats, logit
+from pipelines.tags.definition import Definition
 from pipelines.tags.evidence import Evidence
+from pipelines.tags.models import looked_at
 from pipelines.tags.preferences import DAY, Acts, Ints, Seen, figures, seen
 from pipelines.tags.rules import Feature, probability
 
@@ -31,7 +33,7 @@ COLUMNS = pa.schema(
 class Judged:
     """What is thought of a tag, one entry per moment that it may hold at.
 
-    `names` are the tag's ids there, `place` where in `Seen` a preference comes from (-1: a rule).
+    `names` are the tag's ids there, `place` where in `Seen` a preference comes from (-1: none).
     """
 
     tag: Tag
@@ -45,14 +47,13 @@ class Judged:
 
 @dataclass(frozen=True)
 class Tagger:
-    """Applies a catalogue and its calibration.
+    """Applies a catalogue with its calibration and models.
 
     `keys` are those that items can be about, sorted; `usual` the shop's shares of them (times, keys), and `times` the
     moments they hold at, ascending, in microseconds since 1970.
     """
 
-    catalogue: Catalogue
-    curves: Curves
+    definition: Definition
     keys: tuple[str, ...]
     times: Ints
     usual: Floats
@@ -68,7 +69,8 @@ class Tagger:
             features = _features(some)
             whole = self._seen(some, pairs, book)
             judged = self._judged(some, pairs, book, whole, features)
-            evidence = Evidence(some["at"].to_numpy(), pairs, book.event_type[act], whole, book.names, features)
+            models = self.definition.models
+            evidence = Evidence(some["at"].to_numpy(), pairs, book.event_type[act], whole, book.names, features, models)
             yield _with_tags(some, judged, evidence)
 
     def judged(self, moments: pa.Table, acts: pa.Table) -> Iterator[tuple[pa.Table, list[Judged]]]:
@@ -79,13 +81,13 @@ class Tagger:
 
     def _seen(self, moments: pa.Table, pairs: Acts, book: ActBook) -> Seen:
         when = np.searchsorted(self.times, moments["at"].to_numpy())
-        return seen(pairs, book.items, self.usual, when, self.catalogue.half_life_days)
+        return seen(pairs, book.items, self.usual, when, self.definition.catalogue.half_life_days)
 
     def _judged(
         self, moments: pa.Table, pairs: Acts, book: ActBook, whole: Seen, features: dict[str, Floats]
     ) -> list[Judged]:
         place = {key: number for number, key in enumerate(self.keys)}
-        asked = [place[key] for key in self.catalogue.seen_keys() if key in place]
+        asked = [place[key] for key in self.definition.catalogue.seen_keys() if key in place]
         for (number, figure), values in figures(pairs, book.items, whole, asked).items():
             features[f"seen.{self.keys[number]}.{figure}"] = values
 
@@ -94,13 +96,19 @@ class Tagger:
             return features[name] if name in features else np.zeros(moments.num_rows)
 
         return [
-            self._rule(tag, feature, moments.num_rows) if tag.kind == "rule" else self._preference(tag, whole)
-            for tag in self.catalogue.tags
+            self._preference(tag, whole) if tag.kind == "preference" else self._whole(tag, feature, moments.num_rows)
+            for tag in self.definition.catalogue.tags
         ]
 
-    def _rule(self, tag: Tag, feature: Feature, moments: int) -> Judged:
-        score, nothing = logit(probability(tag, feature)), np.zeros(moments)
-        confidence = self.curves.get(tag.id, RULE).confidence(score, nothing)
+    def _whole(self, tag: Tag, feature: Feature, moments: int) -> Judged:
+        """A tag that may hold at every moment: a rule's or a model's."""
+        nothing = np.zeros(moments)
+        if tag.kind == "model":
+            trees = self.definition.models[tag.id]
+            score = trees.scores(looked_at(trees, feature))
+        else:
+            score = logit(probability(tag, feature))
+        confidence = self.definition.curves.get(tag.id, RULE).confidence(score, nothing)
         every = np.arange(moments)
         return Judged(tag, [tag.id] * moments, every, np.full(moments, -1), score, nothing, confidence)
 
@@ -110,7 +118,7 @@ class Tagger:
         place = np.flatnonzero(mine[whole.key]) if len(mine) else np.zeros(0, dtype=np.int64)
         moment = whole.moment[place]
         score, total = np.log(whole.lift[place]), whole.total[moment]
-        confidence = self.curves.get(tag.id, PREFERENCE).confidence(score, total)
+        confidence = self.definition.curves.get(tag.id, PREFERENCE).confidence(score, total)
         found = [name for key in whole.key[place].tolist() if (name := names[key]) is not None]
         return Judged(tag, found, moment, place, score, total, confidence)
 

@@ -86,12 +86,12 @@ def tag_inputs(store: TableStore, release: Release, definition: Definition, mome
 
     asked = moments
     for table in FEATURES:
-        asked = _as_of(store, release, asked, definition.catalogue, table)
+        asked = _as_of(store, release, asked, table, definition.features_of(table))
     acts = _acts(store, definition, users, about)
     return TagInputs(
         with_bucket(asked),
         with_bucket(acts),
-        Tagger(definition.catalogue, definition.curves, keys, times, usual),
+        Tagger(definition, keys, times, usual),
     )
 
 
@@ -100,12 +100,12 @@ def numbered(moments: pa.Table) -> pa.Table:
     return moments.rename_columns([name.replace("__", ".", 1) for name in moments.column_names])
 
 
-def _as_of(store: TableStore, release: Release, moments: DataFrame, catalogue: Catalogue, table: str) -> DataFrame:
-    """`moments` with a history's features that conditions look at, as `<table>__<feature>`, in force at each.
+def _as_of(store: TableStore, release: Release, moments: DataFrame, table: str, names: Sequence[str]) -> DataFrame:
+    """`moments` with a history's features of the given names, as `<table>__<feature>`, in force at each.
 
     Of a part that the release does not have they are null.
     """
-    names, history = catalogue.features_of(table), _HISTORY_OF[table]
+    history = _HISTORY_OF[table]
     if not names:
         return moments
     if not release.serves(history):

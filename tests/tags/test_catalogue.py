@@ -43,7 +43,7 @@ def test_the_provided_calibration_is_of_the_provided_tags() -> None:
         ([rule(at_least=None)], {}, "give at_least, at_most or both"),
         ([rule(), rule()], {}, "tags defined twice: a.tag"),
         ([{"id": "a.tag", "facet": "size"}], {}, "there is no facet 'size'"),
-        ([{"id": "a.tag"}], {}, "give one of facet, topic, conditions"),
+        ([{"id": "a.tag"}], {}, "give one of facet, topic, model, conditions"),
         (
             [rule(feature="seen.brand:Kivi.shares")],
             {"facets": {"brand": {"column": "brand"}}},

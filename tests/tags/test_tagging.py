@@ -11,6 +11,7 @@ import pytest
 
 from pipelines.tags.catalogue import Catalogue
 from pipelines.tags.confidence import Curve
+from pipelines.tags.definition import Definition
 from pipelines.tags.preferences import DAY
 from pipelines.tags.tagging import Tagger
 from tests.tags.test_catalogue import catalogue
@@ -54,7 +55,8 @@ def tags(known: Catalogue, *acts: dict[str, Any], **moment: Any) -> dict[str, tu
     values = {"user_id": "u1", "purpose": "personalisation", "at": NOW, "known_at": NOW}
     values |= {"user_value.orders_90d": None, "user_activity.last_event_at": None} | moment
     asked = pa.table({name: pa.array([value], pa.float64() if "." in name else None) for name, value in values.items()})
-    tagger = Tagger(known, {"likes.brand": SURE, "needs.gifts": SURE}, KEYS, np.array([NOW]), USUAL)
+    definition = Definition(known, {"likes.brand": SURE, "needs.gifts": SURE})
+    tagger = Tagger(definition, KEYS, np.array([NOW]), USUAL)
     [found] = tagger.tagged(asked, pa.Table.from_pylist(list(acts), ACTS))
     row = found.to_pylist()[0]
     said = zip(row["tags"], row["confidences"], row["evidence"], strict=True)
@@ -131,7 +133,7 @@ def test_many_users_are_tagged_as_each_alone(known: Catalogue) -> None:
         "user_value.orders_90d": orders,
         "user_activity.last_event_at": pa.nulls(30, pa.float64()),
     })  # fmt: skip
-    tagger = Tagger(known, {}, KEYS, np.array([NOW]), USUAL)
+    tagger = Tagger(Definition(known, {}), KEYS, np.array([NOW]), USUAL)
     whole = pa.concat_tables(tagger.tagged(asked, pa.Table.from_pylist(acts, ACTS))).to_pylist()
     assert sum(len(row["tags"]) for row in whole) > 20
     for number, row in enumerate(whole):

@@ -7,8 +7,10 @@ import datetime as dt
 import json
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
+from pipelines.consumers.tree_table import TreeTable
 from pipelines.governance.progress import Batch
 from pipelines.releases.backfill import backfill
 from pipelines.releases.manifest import Release
@@ -43,6 +45,13 @@ def release(standing_home: Home) -> Release:
     )
     write_definition(standing_home.settings, definition)
     return dataclasses.replace(tiny_release("r1"), tag_calibrations={"definition": definition.id})
+
+
+def five_days(feature: str) -> TreeTable:
+    """A model that is as good as sure where an instant is more than five days ago, or unknown."""
+    node = {"tree": [0, 0, 0], "node": [0, 1, 2], "feature": [feature, None, None], "threshold": [5.0, 0.0, 0.0],
+            "missing_left": [False] * 3, "left": [1, 0, 0], "right": [2, 0, 0], "value": [0.0, -6.0, 6.0]}  # fmt: skip
+    return TreeTable(pa.table(node), (feature,), 0.0)
 
 
 def view(event: str, subject: str, product: str, at: dt.datetime) -> dict[str, Any]:
@@ -160,16 +169,23 @@ def test_a_backfill_has_the_same_rows_at_the_same_times(
     standing_home: Home, first: dict[str, int], release: Release
 ) -> None:
     store = standing_home.store
-    other = catalogue({"id": "prefers.brand", "facet": "brand"}, version=2, facets={"brand": {"column": "brand"}})
-    definition = Definition(other, {"prefers.brand": SURE})
+    other = catalogue(
+        {"id": "prefers.brand", "facet": "brand"},
+        {"id": "long.gone", "model": "models:/gone/1"},
+        version=2,
+        facets={"brand": {"column": "brand"}},
+    )
+    definition = Definition(other, {"prefers.brand": SURE}, {"long.gone": five_days("last_event_at")})
     write_definition(standing_home.settings, definition)
     candidate = dataclasses.replace(release, name="r2", tag_calibrations={"definition": definition.id})
     for table in (PRODUCT_TAGS, USER_TAGS):
         backfill(store, table, release, candidate)
         assert same_pairs(store, table, release, candidate)
     _, version = candidate.encoder_for("tags")
-    found = store.read(USER_TAGS).where(f"encoder_version = '{version}' and user_id = 'ann'").collect()
-    assert {tuple(row.tags) for row in found} == {("prefers.brand:Kivi",)}
+    of_ann = store.read(USER_TAGS).where(f"encoder_version = '{version}' and user_id = 'ann'")
+    found = of_ann.where("purpose = 'personalisation'").collect()
+    assert {tuple(row.tags) for row in found} == {("long.gone", "prefers.brand:Kivi")}
+    assert json.loads(found[0].evidence[0])["for"][0]["value"] == "2026-03-03"
 
 
 def test_who_did_nothing_has_no_row(standing_home: Home, first: dict[str, int], release: Release) -> None:
