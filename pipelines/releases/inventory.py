@@ -71,7 +71,7 @@ class ListedEncoder:
 
 @dataclass(frozen=True)
 class ListedRelease:
-    """A live release, with the encoders by part and the heads, or None."""
+    """A live release, with the encoders by part; heads and tags' definition, or None."""
 
     name: str
     is_default: bool
@@ -79,6 +79,7 @@ class ListedRelease:
     encoders: dict[str, str]
     fused: str
     heads: str | None
+    tags: str | None
     usage: Usage
 
 
@@ -124,6 +125,7 @@ def listed_releases(settings: Settings) -> list[ListedRelease]:
             encoders={part: spec.key for part, spec in release.encoders.items()},
             fused="/".join(release.encoder_for("fused")),
             heads=release.heads.key if release.heads else None,
+            tags=release.tags_definition if release.tag_calibrations else None,
             usage=known.usage(_versions(release), release.name),
         )
         for release in live_releases(settings)
@@ -131,8 +133,8 @@ def listed_releases(settings: Settings) -> list[ListedRelease]:
 
 
 def _versions(release: Release) -> set[Version]:
-    parts = [*release.encoders, "fused", *(["opinions"] if release.heads else [])]
-    return {release.encoder_for(part) for part in parts}
+    made = [part for part, of in (("opinions", release.heads), ("tags", release.tag_calibrations)) if of]
+    return {release.encoder_for(part) for part in (*release.encoders, "fused", *made)}
 
 
 @dataclass(frozen=True)

@@ -38,13 +38,14 @@ def render_encoders(encoders: Sequence[ListedEncoder]) -> Group:
 
 def render_releases(releases: Sequence[ListedRelease]) -> Group:
     """A table of all, then where each is used."""
-    table = Table("release", "default", "encoders", "heads", "fused", *_KEPT)
+    table = Table("release", "default", "encoders", "heads", "tags", "fused", *_KEPT)
     for r in releases:
         table.add_row(
             r.name,
             "yes" if r.is_default else "",
             ", ".join(f"{part}: {key}" for part, key in r.encoders.items()),
             r.heads or "none",
+            r.tags or "none",
             r.fused,
             f"{r.usage.rows:,}",
             readable_bytes(r.usage.bytes),

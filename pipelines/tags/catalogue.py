@@ -114,7 +114,7 @@ class Tag(_Part):
     Exactly one of: `facet` (one tag per value the user prefers), `topic`, `model` (`models:/churn/3` or
     `models:/churn@serving`: a registered consumer of accounts, whose probability is the confidence), or conditions
     (`all_of`, or `some_of` of which `at_least` must hold). `threshold` is the least confidence at which the tag is
-    given.
+    given. `among` says whom a model is asked about: those who meet all of it, as whom it learned from did.
     """
 
     id: Annotated[str, Field(pattern=_ID)]
@@ -129,6 +129,7 @@ class Tag(_Part):
     facet: str | None = None
     topic: str | None = None
     model: Annotated[str, Field(pattern=_MODEL)] | None = None
+    among: tuple[Condition, ...] = ()
     all_of: tuple[Condition, ...] = ()
     some_of: tuple[Condition, ...] = ()
     at_least: int = Field(1, ge=1)
@@ -137,15 +138,17 @@ class Tag(_Part):
     def _has_one_kind(self) -> Self:
         if sum(map(bool, (self.facet, self.topic, self.model, self.all_of or self.some_of))) != 1:
             raise ValueError(f"tag {self.id}: give one of facet, topic, model, conditions (all_of, some_of)")
+        if self.among and not self.model:
+            raise ValueError(f"tag {self.id}: among says whom a model is asked about, and there is no model")
         if self.some_of and self.at_least > len(self.some_of):
             raise ValueError(f"tag {self.id}: at_least is {self.at_least} of {len(self.some_of)} conditions")
         return self
 
     @model_serializer(mode="wrap")
     def _plain(self, handler: SerializerFunctionWrapHandler) -> dict[str, object]:
-        """Without `model` where there is none: catalogues of before there were models keep their ids."""
+        """Without `model` and `among` where there are none: catalogues of before there were models keep their ids."""
         values: dict[str, object] = handler(self)
-        return {name: value for name, value in values.items() if name != "model" or value is not None}
+        return {name: value for name, value in values.items() if value or name not in {"model", "among"}}
 
     @property
     def kind(self) -> Literal["preference", "model", "rule"]:
@@ -155,7 +158,7 @@ class Tag(_Part):
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
-        return (*self.all_of, *self.some_of)
+        return (*self.all_of, *self.some_of, *self.among)
 
 
 class Catalogue(_Part):

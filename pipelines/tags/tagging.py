@@ -18,7 +18,7 @@ from pipelines.tags.definition import Definition
 from pipelines.tags.evidence import Evidence
 from pipelines.tags.models import looked_at
 from pipelines.tags.preferences import DAY, Acts, Ints, Seen, figures, seen
-from pipelines.tags.rules import Feature, probability
+from pipelines.tags.rules import Feature, condition_holds, probability, value
 
 COLUMNS = pa.schema(
     [
@@ -109,6 +109,8 @@ class Tagger:
         else:
             score = logit(probability(tag, feature))
         confidence = self.definition.curves.get(tag.id, RULE).confidence(score, nothing)
+        for condition in tag.among:
+            confidence = np.where(condition_holds(condition, value(condition, feature)) < 0.5, 0.0, confidence)
         every = np.arange(moments)
         return Judged(tag, [tag.id] * moments, every, np.full(moments, -1), score, nothing, confidence)
 

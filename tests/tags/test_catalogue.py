@@ -49,6 +49,7 @@ def test_the_provided_calibration_is_of_the_provided_tags() -> None:
             {"facets": {"brand": {"column": "brand"}}},
             "with a figure of share",
         ),
+        ([rule() | {"among": [{"feature": "user_value.orders_90d", "at_least": 2}]}], {}, "and there is no model"),
         ([{"id": "a.tag", "topic": "t"}], {"topics": {"t": {"name": TAG["name"]}}}, "needs words or prompts"),
         ([{"id": "A tag", "facet": "b"}], {"facets": {"b": {"column": "brand"}}}, "tags.0.id"),
         ([], {"facets": {"b": {"column": "brand", "attributes": ["x"]}}}, "one of column, attributes, computed"),

@@ -85,6 +85,14 @@ def test_a_model_tags_whom_its_probability_says_with_the_features_that_carry_it(
     assert next(s for s in json.loads(unseen["evidence"][0])["for"] if s["feature"].endswith("_at"))["value"] is None
 
 
+def test_a_model_is_asked_about_those_it_is_for(definition: Definition) -> None:
+    among = [{"feature": "user_activity.last_event_at", "at_most": 45}]
+    recent = Definition(catalogue(LEAVES | {"among": among}), {}, definition.models)
+    assert [row["tags"] for row in tagged(recent, (2, 44), (2, 46), (2, None))] == [["risk.leaves"], [], []]
+    assert Definition(recent.catalogue, {}).features_of("user_activity") == ["last_event_at"]
+    assert Definition.from_json(recent.to_json(), "memory").id == recent.id
+
+
 def test_signs_multiply_to_the_odds(definition: Definition) -> None:
     [found] = tagged(definition, (12, 40))
     why, confidence = json.loads(found["evidence"][0]), found["confidences"][0]
