@@ -81,7 +81,7 @@ def _contains(lists: pa.ChunkedArray, value: str) -> Bools:
 
 
 def _items(acts: pa.Table, keys: tuple[str, ...]) -> tuple[Ints, pa.Array, Items]:
-    """Per act its item, and of the items their names and what they are about."""
+    """Per act its item, the names of products and search texts, and what items are about."""
     version = acts["version"].cast(pa.string())
     whole = pc.binary_join_element_wise(acts["item"], version, "\x1f").combine_chunks().dictionary_encode()
     code = whole.indices.to_numpy(zero_copy_only=False).astype(np.int64)
@@ -93,5 +93,7 @@ def _items(acts: pa.Table, keys: tuple[str, ...]) -> tuple[Ints, pa.Array, Items
     parents = np.asarray(pc.list_parent_indices(lists))[known]
     starts = np.searchsorted(parents, np.arange(len(first) + 1))
     shares = about["shares"].combine_chunks().flatten().cast(pa.float64()).to_numpy(zero_copy_only=False)[known]
-    items = Items(starts, np.asarray(key.drop_null()).astype(np.int64), shares)
-    return code, about["item"].combine_chunks(), items
+    product = about["item"].combine_chunks().dictionary_encode()
+    of_item = product.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    items = Items(starts, np.asarray(key.drop_null()).astype(np.int64), shares, of_item)
+    return code, product.dictionary, items

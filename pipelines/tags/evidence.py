@@ -1,10 +1,11 @@
 """Why a tag is given, as JSON: what speaks for it and what against, as of the row's time.
 
-A preference: {"share", "usual", "for": [item…], "against": [item…]}, each item with `id`, `weight` (its part of all
-that was seen), `acts` (how many of each type) and `last` (the day of the newest, UTC). A rule: {"for": [fact…],
-"against": [fact…]}, each fact with `feature`, `value` (null: unknown; of an instant its day) and the bounds it was
-held against. A model: {"model": its URI, "usual": the probability of the usual log-odds, "for": [sign…],
-"against": [sign…]}, each sign with `feature`, `value` and `odds`, how many times they are for its sake what they were.
+A preference: {"share", "usual", "for": [item…], "against": [item…]}, each item (a product or search text) with `id`,
+`weight` (its part of all that was seen), `acts` (how many of each type) and `last` (the day of the newest, UTC). A
+rule: {"for": [fact…], "against": [fact…]}, each fact with `feature`, `value` (null: unknown; of an instant its day)
+and the bounds it was held against. A model: {"model": its URI, "usual": the probability of the usual log-odds, "for":
+[sign…], "against": [sign…]}, each sign with `feature`, `value` and `odds`, how many times they are for its sake what
+they were.
 """
 
 from __future__ import annotations
@@ -15,9 +16,8 @@ from math import exp
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
-from pipelines.tags.acts import EVENT_TYPES
+from pipelines.tags.acts import EVENT_TYPES, ActBook
 from pipelines.tags.catalogue import Condition, Tag
 from pipelines.tags.models import Models, features_of, looked_at
 from pipelines.tags.preferences import DAY, Acts, Floats, Ints, Seen
@@ -26,29 +26,29 @@ from pipelines.tags.rules import condition_holds, value
 FOR, AGAINST = 3, 2
 # Of what a feature adds to the log-odds: less is no reason.
 _LEAST_SIGN = 0.05
-# Of a moment's heaviest items so many are looked at for what speaks against a preference.
+# Of a moment's heaviest products so many are looked at for what speaks against a preference.
 _HEAVIEST = 8
 
 
 class Evidence:
-    """Of some moments (microseconds since 1970): `acts` with their types (indices of INTEREST_WEIGHTS), what was seen,
-    and the features.
+    """Of some moments (microseconds since 1970): `acts` of a book, and where in it they are, what was seen, and the
+    features.
     """
 
     def __init__(
         self,
         at: Ints,
+        book: ActBook,
         acts: Acts,
-        types: Ints,
+        of_book: Ints,
         whole: Seen,
-        names: pa.Array,
         features: dict[str, Floats],
         models: Models,
     ) -> None:
-        self._at, self._models = at, models
-        self._acts, self._types, self._seen, self._features = acts, types, whole, features
-        self._names = names
-        self._width = len(names) + 1
+        self._at, self._seen, self._features, self._models = at, whole, features, models
+        self._acts, self._names = acts, book.names
+        self._types, self._products = book.event_type[of_book], book.items.product[acts.item]
+        self._width = len(book.names) + 1
         self._of_models: dict[str, tuple[float, Floats, tuple[str, ...]]] = {}
 
     def of(self, moment: int, tag: Tag, place: int) -> str:
@@ -63,15 +63,15 @@ class Evidence:
         whole = self._seen
         start, end = whole.part_starts[place], whole.part_starts[place + 1]
         total = float(whole.total[moment])
-        mine = set(whole.part_item[start:end].tolist())
+        mine = set(whole.part_product[start:end].tolist())
         weights = whole.part_weight[start : min(end, start + FOR)].tolist()
-        items = whole.part_item[start : start + len(weights)].tolist()
-        other = [(item, weight) for item, weight in self._heaviest(moment) if item not in mine][:AGAINST]
+        products = whole.part_product[start : start + len(weights)].tolist()
+        other = [(product, weight) for product, weight in self._heaviest(moment) if product not in mine][:AGAINST]
         return {
             "share": round(float(whole.share[place]), 2),
             "usual": round(float(whole.usual[whole.when[moment], whole.key[place]]), 2),
-            "for": [self._item(moment, item, weight / total) for item, weight in zip(items, weights, strict=True)],
-            "against": [self._item(moment, item, weight / total) for item, weight in other],
+            "for": [self._product(moment, one, weight / total) for one, weight in zip(products, weights, strict=True)],
+            "against": [self._product(moment, one, weight / total) for one, weight in other],
         }
 
     def _of_rule(self, moment: int, tag: Tag) -> dict[str, Any]:
@@ -119,11 +119,11 @@ class Evidence:
         values = self._features.get(name)
         return np.zeros(1) if values is None else values[moment : moment + 1]
 
-    def _item(self, moment: int, item: int, weight: float) -> dict[str, Any]:
-        place = int(np.searchsorted(self._summary[0], moment * self._width + item))
+    def _product(self, moment: int, product: int, weight: float) -> dict[str, Any]:
+        place = int(np.searchsorted(self._summary[0], moment * self._width + product))
         acts = {EVENT_TYPES[kind]: int(n) for kind, n in enumerate(self._summary[1][place]) if n}
         last = self._day(moment, float(self._summary[2][place]))
-        return {"id": self._names[item].as_py(), "weight": round(weight, 2), "acts": acts, "last": last}
+        return {"id": self._names[product].as_py(), "weight": round(weight, 2), "acts": acts, "last": last}
 
     def _day(self, moment: int, age: float) -> str:
         """The UTC day that is `age` microseconds before a moment."""
@@ -131,8 +131,8 @@ class Evidence:
 
     @cached_property
     def _summary(self) -> tuple[Ints, Ints, Ints]:
-        """Of each pair (moment, item), sorted: its code, acts by type (pairs, types), age of the newest."""
-        codes, inverse = np.unique(self._acts.moment * self._width + self._acts.item, return_inverse=True)
+        """Of each pair (moment, product), sorted: its code, acts by type (pairs, types), age of the newest."""
+        codes, inverse = np.unique(self._acts.moment * self._width + self._products, return_inverse=True)
         counts = np.bincount(inverse * len(EVENT_TYPES) + self._types, minlength=len(codes) * len(EVENT_TYPES))
         youngest = np.full(len(codes), np.iinfo(np.int64).max)
         np.minimum.at(youngest, inverse, self._acts.age)
@@ -143,12 +143,12 @@ class Evidence:
 
     @cached_property
     def _heavy(self) -> dict[int, list[tuple[int, float]]]:
-        """The heaviest items of each moment."""
+        """The heaviest products of each moment."""
         found: dict[int, list[tuple[int, float]]] = {}
-        moments, items, weights = self._seen.item_moment, self._seen.item, self._seen.item_weight
-        order = np.lexsort((items, -weights, moments))
+        moments, products, weights = self._seen.product_moment, self._seen.product, self._seen.product_weight
+        order = np.lexsort((products, -weights, moments))
         edges = np.searchsorted(moments[order], np.arange(len(self._seen.total) + 1))
         for moment in range(len(self._seen.total)):
             top = order[edges[moment] : min(edges[moment + 1], edges[moment] + _HEAVIEST)]
-            found[moment] = list(zip(items[top].tolist(), weights[top].tolist(), strict=True))
+            found[moment] = list(zip(products[top].tolist(), weights[top].tolist(), strict=True))
         return found

@@ -1,12 +1,13 @@
 """How much of what users did was about what, beside how much is usual. numpy over whole batches of users, no Spark.
 
-What a user did with an item (a product, or a search text) counts by the act's weight, halved every `half_life` days;
-of one item the square root of the sum counts, so that ten looks at one tent are not ten tents. The share of a key (a
+What a user did with a product (or a search text) counts by the act's weight, halved every `half_life` days; of one
+product the square root of the sum counts, so that ten looks at one tent are not ten tents, nor is a tent whose price
+was changed. What it is about is that of its versions, by their part of the sum. The share of a key (a
 facet's value or a topic) is shrunk towards what is usual in the shop, as the mean of a Dirichlet posterior:
 
-    share = (sum over items of sqrt(weight) * item's share of the key + PRIOR * usual) / (sum of sqrt(weight) + PRIOR)
+    share = (sum over products of sqrt(weight) * its share of the key + PRIOR * usual) / (sum of sqrt(weight) + PRIOR)
 
-and `lift` is share / usual. Cost ∝ acts x keys of their items.
+and `lift` is share / usual. An item is a version of a product. Cost ∝ acts x keys of their items.
 """
 
 from __future__ import annotations
@@ -49,11 +50,15 @@ class Acts:
 
 @dataclass(frozen=True)
 class Items:
-    """What each item is about: keys (indices) and shares of item i lie from starts[i] to starts[i + 1]."""
+    """What each item is about: keys (indices) and shares of item i lie from starts[i] to starts[i + 1].
+
+    `product` says of which product, or search text, it is a version: (items,) indices.
+    """
 
     starts: Ints
     keys: Ints
     shares: Floats
+    product: Ints
 
     def expanded(self, items: Ints) -> tuple[Ints, Ints, Floats]:
         """For a list of items: which place of the list, which key, which share."""
@@ -68,9 +73,9 @@ class Items:
 class Seen:
     """Of some moments and the keys seen before them: one entry per pair (moment, key), sorted by both.
 
-    `usual` is (times, keys), and `when` (moments,) says which of its rows a moment has. `item_moment`, `item` and
-    `item_weight` are the square roots per moment and item, `total` (moments,) their sum. The parts say which item
-    carries which weight of a pair, heaviest first: pair i's lie from part_starts[i] to part_starts[i + 1].
+    `usual` is (times, keys), and `when` (moments,) says which of its rows a moment has. `product_moment`, `product` and
+    `product_weight` are the square roots per moment and product, `total` (moments,) their sum. The parts say which
+    product carries which weight of a pair, heaviest first: pair i's lie from part_starts[i] to part_starts[i + 1].
     """
 
     moment: Ints
@@ -79,11 +84,11 @@ class Seen:
     total: Floats
     usual: Floats
     when: Ints
-    item_moment: Ints
-    item: Ints
-    item_weight: Floats
+    product_moment: Ints
+    product: Ints
+    product_weight: Floats
     part_starts: Ints
-    part_item: Ints
+    part_product: Ints
     part_weight: Floats
 
     @cached_property
@@ -121,26 +126,28 @@ def seen(acts: Acts, items: Items, usual: Floats, when: Ints, half_life_days: fl
     moments = len(when)
     decayed = acts.weight * np.exp2(-acts.age / (half_life_days * DAY))
     moment, item, weight = _summed(acts.moment, acts.item, decayed)
-    weight = np.sqrt(weight)
-    total = np.bincount(moment, weights=weight, minlength=moments).astype(np.float64)
+    product_moment, product, whole = _summed(moment, items.product[item], weight)
+    width = int(items.product.max(initial=0)) + 1
+    of_product = np.searchsorted(product_moment * width + product, moment * width + items.product[item])
+    weight = weight / np.sqrt(whole)[of_product]
     place, key, share = items.expanded(item)
     code = moment[place] * usual.shape[1] + key
-    part = weight[place] * share
-    order = np.lexsort((item[place], -part, code))
-    code, part, part_item = code[order], part[order], item[place][order]
+    code, part_product, part = _summed(code, items.product[item[place]], weight[place] * share)
+    order = np.lexsort((part_product, -part, code))
+    code, part, part_product = code[order], part[order], part_product[order]
     pairs, starts = np.unique(code, return_index=True)
     return Seen(
         moment=pairs // usual.shape[1],
         key=pairs % usual.shape[1],
         weight=np.add.reduceat(part, starts) if len(starts) else np.zeros(0),
-        total=total,
+        total=np.bincount(product_moment, weights=np.sqrt(whole), minlength=moments).astype(np.float64),
         usual=usual,
         when=when,
-        item_moment=moment,
-        item=item,
-        item_weight=weight,
+        product_moment=product_moment,
+        product=product,
+        product_weight=np.sqrt(whole),
         part_starts=np.append(starts, len(code)),
-        part_item=part_item,
+        part_product=part_product,
         part_weight=part,
     )
 
@@ -148,7 +155,7 @@ def seen(acts: Acts, items: Items, usual: Floats, when: Ints, half_life_days: fl
 def figures(acts: Acts, items: Items, whole: Seen, keys: Sequence[int]) -> dict[tuple[int, str], Floats]:
     """The figures of `catalogue.SEEN_FIGURES` that conditions may ask for, per key: (moments,) each.
 
-    `share` and `lift` as above; `products`: distinct items; `actions_14d` and `actions_before`: acts younger and older
+    `share` and `lift` as above; `products`: distinct ones; `actions_14d` and `actions_before`: acts younger and older
     than RECENT_DAYS; `purchases` and `searches`: acts of those kinds. An item about the key by less than half is not
     counted.
     """
@@ -163,7 +170,7 @@ def figures(acts: Acts, items: Items, whole: Seen, keys: Sequence[int]) -> dict[
         own_share = shrunk(weight, whole.total, usual)
         mine = acts[place[(key == wanted) & (share >= 0.5)]]
         recent = mine.age < RECENT_DAYS * DAY
-        distinct = np.unique(mine.moment * (len(items.starts) + 1) + mine.item) // (len(items.starts) + 1)
+        distinct = np.unique(mine.moment * len(items.starts) + items.product[mine.item]) // len(items.starts)
         found |= {
             (wanted, "share"): own_share,
             (wanted, "lift"): own_share / usual,
@@ -180,9 +187,9 @@ def _count(moment: Ints, moments: int) -> Floats:
     return np.bincount(moment, minlength=moments).astype(np.float64)
 
 
-def _summed(moment: Ints, item: Ints, weight: Floats) -> tuple[Ints, Ints, Floats]:
-    """Weights of equal (moment, item) added up; sorted by both."""
-    width = int(item.max(initial=0)) + 1
-    codes, inverse = np.unique(moment * width + item, return_inverse=True)
+def _summed(first: Ints, second: Ints, weight: Floats) -> tuple[Ints, Ints, Floats]:
+    """Weights of equal (first, second) added up; sorted by both."""
+    width = int(second.max(initial=0)) + 1
+    codes, inverse = np.unique(first * width + second, return_inverse=True)
     sums = np.bincount(inverse, weights=weight, minlength=len(codes)).astype(np.float64)
     return codes // width, codes % width, sums

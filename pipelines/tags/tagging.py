@@ -70,7 +70,7 @@ class Tagger:
             whole = self._seen(some, pairs, book)
             judged = self._judged(some, pairs, book, whole, features)
             models = self.definition.models
-            evidence = Evidence(some["at"].to_numpy(), pairs, book.event_type[act], whole, book.names, features, models)
+            evidence = Evidence(some["at"].to_numpy(), book, pairs, act, whole, features, models)
             yield _with_tags(some, judged, evidence)
 
     def judged(self, moments: pa.Table, acts: pa.Table) -> Iterator[tuple[pa.Table, list[Judged]]]:

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from pipelines.tags.preferences import DAY, LEAST_USUAL, PRIOR, RECENT_DAYS, Acts, Items, figures, seen
 
-KEYS, ITEMS, MOMENTS = 3, 4, 3
+KEYS, ITEMS, MOMENTS = 3, 5, 3
+# The last two items are versions of one product.
+PRODUCT = [0, 1, 2, 3, 3]
 HALF_LIFE = 10.0
 Act = tuple[int, int, float, int, bool, bool]
 
@@ -41,7 +43,9 @@ def as_arrays(drawn: list[Act], abouts: list[dict[int, float]]) -> tuple[Acts, I
     keys = [key for about in abouts for key in about]
     shares = [share for about in abouts for share in about.values()]
     starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    return Acts(*columns), Items(starts, np.array(keys, dtype=np.int64), np.array(shares, dtype=np.float64))
+    return Acts(*columns), Items(
+        starts, np.array(keys, dtype=np.int64), np.array(shares, dtype=np.float64), np.array(PRODUCT)
+    )
 
 
 @settings(max_examples=200, deadline=None)
@@ -58,17 +62,23 @@ def test_shares_figures_and_parts_are_those_of_a_plain_restatement(
         weights: dict[int, float] = defaultdict(float)
         for _, item, weight, age, _, _ in mine:
             weights[item] += weight * 2 ** (-age / (HALF_LIFE * DAY))
-        roots = {item: weight**0.5 for item, weight in weights.items()}
-        assert np.isclose(whole.total[moment], sum(roots.values()))
+        of_products: dict[int, float] = defaultdict(float)
+        for item, weight in weights.items():
+            of_products[PRODUCT[item]] += weight
+        roots = {item: weight / of_products[PRODUCT[item]] ** 0.5 for item, weight in weights.items()}
+        assert np.isclose(whole.total[moment], sum(weight**0.5 for weight in of_products.values()))
         for key in range(KEYS):
-            parts = {item: root * abouts[item][key] for item, root in roots.items() if key in abouts[item]}
+            parts: dict[int, float] = defaultdict(float)
+            for item, root in roots.items():
+                if key in abouts[item]:
+                    parts[PRODUCT[item]] += root * abouts[item][key]
             expected_usual = max(usual[when[moment]][key], LEAST_USUAL)
             share = (sum(parts.values()) + PRIOR * expected_usual) / (sum(roots.values()) + PRIOR)
             about_it = [act for act in mine if abouts[act[1]].get(key, 0) >= 0.5]
             expected = {
                 "share": share,
                 "lift": share / expected_usual,
-                "products": len({act[1] for act in about_it}),
+                "products": len({PRODUCT[act[1]] for act in about_it}),
                 "actions_14d": sum(act[3] < RECENT_DAYS * DAY for act in about_it),
                 "actions_before": sum(act[3] >= RECENT_DAYS * DAY for act in about_it),
                 "purchases": sum(act[4] for act in about_it),
@@ -80,15 +90,15 @@ def test_shares_figures_and_parts_are_those_of_a_plain_restatement(
             assert (place >= 0) == bool(parts)
             if parts:
                 rows = slice(whole.part_starts[place], whole.part_starts[place + 1])
-                found = dict(zip(whole.part_item[rows].tolist(), whole.part_weight[rows].tolist(), strict=True))
+                found = dict(zip(whole.part_product[rows].tolist(), whole.part_weight[rows].tolist(), strict=True))
                 assert found.keys() == parts.keys()
-                assert all(np.isclose(found[item], parts[item]) for item in parts)
+                assert all(np.isclose(found[product], parts[product]) for product in parts)
                 assert list(whole.part_weight[rows]) == sorted(whole.part_weight[rows], reverse=True)
 
 
 def test_ten_looks_at_one_thing_are_not_ten_things() -> None:
-    often, _ = as_arrays([(0, 0, 1.0, 0, False, False)] * 10, [{0: 1.0}, {}, {}, {}])
-    many, items = as_arrays([(0, i, 1.0, 0, False, False) for i in range(4)], [{0: 1.0}] * 4)
+    often, _ = as_arrays([(0, 0, 1.0, 0, False, False)] * 10, [{0: 1.0}, {}, {}, {}, {}])
+    many, items = as_arrays([(0, i, 1.0, 0, False, False) for i in range(4)], [{0: 1.0}] * 5)
     usual, when = np.array([[0.1, 0.1, 0.1]]), np.zeros(1, dtype=np.int64)
     once = seen(often, items, usual, when, HALF_LIFE)
     assert once.share[0] < seen(many, items, usual, when, HALF_LIFE).share[0]

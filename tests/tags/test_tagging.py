@@ -80,6 +80,18 @@ def test_who_looks_at_much_of_a_brand_likes_it_and_the_products_say_why(known: C
     assert [item["id"] for item in why["against"]] == ["q"]
 
 
+def test_a_product_whose_price_was_changed_is_still_one(known: Catalogue) -> None:
+    once = tags(known, *kivi(3), act("q", "brand:Mosso"))
+    # The same acts, on two versions of a product each.
+    acts = [act(f"p{number}", "brand:Kivi", version=version) for number in range(3) for version in (0, 5)]
+    twice = tags(known, *acts, act("q", "brand:Mosso"))
+    assert [item["id"] for item in twice["likes.brand:Kivi"][1]["for"]] == ["p0", "p1", "p2"]
+    assert twice["likes.brand:Kivi"][1]["for"][0]["acts"] == {"view": 2}
+    looked_twice = tags(known, *kivi(3), *kivi(3), act("q", "brand:Mosso"))
+    assert twice == looked_twice
+    assert once["likes.brand:Kivi"][0] < twice["likes.brand:Kivi"][0]
+
+
 def test_without_the_evidence_the_tag_goes(known: Catalogue) -> None:
     whole = tags(known, *kivi(), act("q", "brand:Mosso"))
     left = tags(known, *kivi()[3:], act("q", "brand:Mosso"))
