@@ -79,18 +79,21 @@ def explain(
     language: Annotated[str, typer.Option("--language", "-l", help="zh or en.")] = "en",
     release: Annotated[str | None, typer.Option(help="A live release. Default: the default one.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
+    page: Annotated[Path | None, typer.Option(help="Write it as one HTML page with the products' pictures.")] = None,
     home: Home = None,
     as_of: Annotated[str | None, typer.Option("--as-of", help="Moment, ISO 8601. Default: now.")] = None,
 ) -> None:
     """Say which tags a user has and why: what speaks for each, and what against it.
 
     [dim]mmfs explain u-17 interest --home state --language zh[/dim]
+    [dim]mmfs explain u-17 --home state --page u-17.html[/dim]
     """
     from pipelines.tags.explain import explain as explained
     from pipelines.tags.render import render_explanation
 
+    settings = load_settings(home=home)
     found = explained(
-        load_settings(home=home),
+        settings,
         user_id,
         kind="device" if device else "user",
         purpose=purpose,
@@ -98,6 +101,10 @@ def explain(
         prefix=tag or "",
         as_of=instant(as_of),
     )
+    if page:
+        from pipelines.tags.page import profile_page
+
+        page.write_text(profile_page(settings, found, language), encoding="utf-8")
     if as_json:
         sys.stdout.write(found.to_json() + "\n")
     else:

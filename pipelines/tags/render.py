@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -25,7 +26,12 @@ _SAID = {
         "fitted": "calibrated on {n} cases", "unfitted": "not calibrated",
     },
 }  # fmt: skip
-_LANGUAGES = tuple(_SAID)
+
+
+_ACTS_ZH = {
+    "view": "浏览", "click": "点击", "search": "搜索", "favorite": "收藏", "share": "分享", "add_to_cart": "加购",
+    "purchase": "购买",
+}  # fmt: skip
 
 
 def render_catalogue(definition: Definition) -> RenderableType:
@@ -43,40 +49,64 @@ def render_catalogue(definition: Definition) -> RenderableType:
     return table
 
 
+def spoken(language: str) -> str:
+    """A language that there are words in; English where there are none."""
+    return language if language in _SAID else "en"
+
+
+def words(language: str) -> dict[str, str]:
+    """What is said around the evidence."""
+    return _SAID[spoken(language)]
+
+
 def render_explanation(found: Explanation, language: str) -> RenderableType:
-    """The tags by group, each with what speaks for and against it."""
-    said = _SAID[language if language in _LANGUAGES else "en"]
+    """The tags, surest first, each with what speaks for and against it."""
     at = f"{found.event_timestamp:%Y-%m-%d %H:%M} UTC" if found.event_timestamp else "–"
     head = Text(f"{found.user_id} · {found.purpose} · release {found.release} · tags {found.definition} · {at}")
     if not found.reasons:
-        return Group(head, Text(said["none"], style="dim"))
+        return Group(head, Text(words(language)["none"], style="dim"))
     parts: list[RenderableType] = [head]
     for reason in found.reasons:
-        parts += [Text(), *_reason(reason, language if language in _LANGUAGES else "en")]
+        parts += [Text(), *_reason(reason, language)]
     return Group(*parts)
 
 
 def _reason(reason: Reason, language: str) -> list[RenderableType]:
-    said, of = _SAID[language], reason.definition
-    value = f": {reason.value_names.get(language, reason.value)}" if reason.value else ""
-    fitted = said["fitted"].format(n=reason.calibrated_on) if reason.calibrated_on else said["unfitted"]
     title = Text.assemble(
-        (f"{_in(of.name, language)}{value}", "bold"), f"  {reason.confidence:.2f}", (f"  {reason.tag}", "dim")
+        (tag_title(reason, language), "bold"), f"  {reason.confidence:.2f}", (f"  {reason.tag}", "dim")
     )
-    lines: list[RenderableType] = [title, Text(f"  {_in(of.definition, language)} ({fitted})", style="dim")]
-    if "share" in reason.evidence:
-        lines.append(Text("  " + said["share"].format(**reason.evidence)))
-    if "usual" in reason.evidence and "model" in reason.evidence:
-        lines.append(Text("  " + said["usual"].format(**reason.evidence)))
+    what, *figures = explained(reason, language)
+    lines: list[RenderableType] = [title, Text(f"  {what}", style="dim"), *(Text(f"  {line}") for line in figures)]
     for side in ("for", "against"):
-        lines += [Text(f"  {said[side]}: {_piece(piece, said)}") for piece in reason.evidence[side]]
+        said = words(language)[side]
+        lines += [Text(f"  {said}: {_named(piece)}{piece_text(piece, language)}") for piece in reason.evidence[side]]
     return lines
 
 
-def _piece(piece: dict[str, Any], said: dict[str, str]) -> str:
+def tag_title(reason: Reason, language: str) -> str:
+    """The tag's name, and the value it is for."""
+    value = f": {reason.value_names.get(spoken(language), reason.value)}" if reason.value else ""
+    return f"{_in(reason.definition.name, language)}{value}"
+
+
+def explained(reason: Reason, language: str) -> list[str]:
+    """What the tag means and how it was calibrated; then the shares, or the model, that it rests on."""
+    said = words(language)
+    fitted = said["fitted"].format(n=reason.calibrated_on) if reason.calibrated_on else said["unfitted"]
+    lines = [f"{_in(reason.definition.definition, language)} ({fitted})"]
+    if "share" in reason.evidence:
+        lines.append(said["share"].format(**reason.evidence))
+    if "model" in reason.evidence:
+        lines.append(said["usual"].format(**reason.evidence))
+    return lines
+
+
+def piece_text(piece: Mapping[str, Any], language: str) -> str:
+    """A piece of evidence, without the product or search that it names."""
+    said = words(language)
     if "id" in piece:
-        acts = ", ".join(f"{count} {kind}" for kind, count in piece["acts"].items())
-        return f"{piece['id']}  {piece['weight']:.0%}  ({acts}; {said['last'].format(last=piece['last'])})"
+        acts = _acts(piece["acts"], language)
+        return f"{piece['weight']:.0%}  ({acts}; {said['last'].format(last=piece['last'])})"
     feature = f"{piece['feature']} / {piece['over']}" if "over" in piece else piece["feature"]
     value = said["unknown"] if piece["value"] is None else str(piece["value"])
     if "odds" in piece:
@@ -87,5 +117,15 @@ def _piece(piece: dict[str, Any], said: dict[str, str]) -> str:
     return f"{feature} = {value} ({', '.join(bounds)})"
 
 
-def _in(words: Words, language: str) -> str:
-    return words.zh if language == "zh" else words.en
+def _acts(counts: Mapping[str, int], language: str) -> str:
+    if spoken(language) == "zh":
+        return "、".join(f"{count} 次{_ACTS_ZH.get(kind, kind)}" for kind, count in counts.items())
+    return ", ".join(f"{count} {kind}" for kind, count in counts.items())
+
+
+def _named(piece: Mapping[str, Any]) -> str:
+    return f"{piece['id']}  " if "id" in piece else ""
+
+
+def _in(names: Words, language: str) -> str:
+    return names.zh if spoken(language) == "zh" else names.en

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
-from PIL import Image
-
-from encoders.errors import ContentError
-from encoders.image import decode_image
 from pipelines.releases.compare.task import Candidate, Example, Outcome
-from pipelines.sources.media_bytes import MediaError, read_media
+from pipelines.sources.thumbnails import thumbnail
 
 _SIDE = 66  # pixels: ten of them and the encoder's name fill a line
 _PER_KIND = 4
@@ -99,7 +93,7 @@ class _Thumbnails:
         """A tile with the picture, or with the caption where no picture can be read."""
         content = candidate.pictures[0] if candidate.pictures else ""
         if content not in self._made:
-            self._made[content] = _thumbnail(self._places.get(content, ()))
+            self._made[content] = thumbnail(self._places.get(content, ()), _SIDE)
         seen = self._made[content] is not None
         name = f"t{list(self._made).index(content)}" if seen else "none"
         said = "" if seen else escape(candidate.caption[:_CAPTION])
@@ -109,22 +103,8 @@ class _Thumbnails:
         """The pictures asked for so far."""
         # As specific as the rule of all tiles, whose background would otherwise take the picture's place.
         rules = (
-            f".strip i.t{number} {{ background-image: url(data:image/jpeg;base64,{picture}) }}"
+            f".strip i.t{number} {{ background-image: url({picture}) }}"
             for number, picture in enumerate(self._made.values())
             if picture is not None
         )
         return f"<style>{' '.join(rules)}</style>"
-
-
-def _thumbnail(paths: Iterable[str]) -> str | None:
-    """A small JPEG in base64, None where no place has a picture any more."""
-    for path in paths:
-        try:
-            picture = decode_image(read_media(path))
-        except (MediaError, ContentError):
-            continue
-        picture.thumbnail((_SIDE, _SIDE), Image.Resampling.BILINEAR)
-        stream = io.BytesIO()
-        picture.save(stream, "JPEG", quality=80)
-        return base64.b64encode(stream.getvalue()).decode()
-    return None
