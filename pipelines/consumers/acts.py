@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.errors import TableNotFoundError
-from pipelines.evaluation.published import Published
 from pipelines.identity.subject_keys import DEVICE
+from pipelines.point_in_time.published import Published
 from pipelines.tables.definitions import INTEREST_WEIGHTS
 from pipelines.tables.schema import Table
 from pipelines.tables.sources import EVENTS, IDENTITIES, USERS

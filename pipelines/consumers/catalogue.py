@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from pipelines.consumers.pulled import Floats32, Numbers, Pulled
-from pipelines.evaluation.published import Published
+from pipelines.point_in_time.published import Published
 from pipelines.tables.features import PRODUCT_ACTIVITY, PRODUCT_VECTORS
 from pipelines.tables.sources import PRODUCTS
 

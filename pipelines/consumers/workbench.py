@@ -16,7 +16,7 @@ from pipelines.consumers.pulled import PURPOSE, Pulled, Puller
 from pipelines.consumers.tree_table import TreeTable
 from pipelines.delta import TableStore
 from pipelines.evaluation.measure import Absent, Measured, Topic
-from pipelines.evaluation.published import Published
+from pipelines.point_in_time.published import Published
 from pipelines.releases.manifest import Release
 from pipelines.run import new_run, table_store
 from pipelines.settings import Settings

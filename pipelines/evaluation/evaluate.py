@@ -8,10 +8,10 @@ from datetime import datetime
 from pipelines.errors import TableNotFoundError
 from pipelines.evaluation.measure import Absent, Evidence, Measure, Measured
 from pipelines.evaluation.measures import MEASURES
-from pipelines.evaluation.published import Published
 from pipelines.evaluation.report import Evaluation
 from pipelines.evaluation.truth import Truth
 from pipelines.governance.home import open_home
+from pipelines.point_in_time.published import Published
 from pipelines.releases.manifest import Release
 from pipelines.settings import Settings
 

@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from encoders.evaluation.estimates import Estimate
-from pipelines.evaluation.published import Published
 from pipelines.evaluation.truth import Truth
 from pipelines.identity.subject_keys import DEVICE, USER, subject_key
+from pipelines.point_in_time.published import Published
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from html import escape
 
 from pipelines.evaluation.measure import Absent, Figure, Measured, Topic
-from pipelines.evaluation.page import html_page, html_table
 from pipelines.evaluation.plots import drawn
+from pipelines.html import html_page, html_table
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from encoders.errors import ContentError
 from encoders.text import normalise_text
-from pipelines.evaluation.published import Published
+from pipelines.point_in_time.published import Published
 from pipelines.tables.schema import Table
 from pipelines.tables.sources import MEDIA, PRODUCT_CONTENTS, PRODUCTS
 

@@ -18,13 +18,13 @@ from encoders.finetuning.model import WEIGHTS, Adapters, Material, TunableClip
 from encoders.spec import EncoderSpec
 from pipelines.delta import TableStore
 from pipelines.errors import EncoderUnusableError, SettingsError
-from pipelines.evaluation.published import Published
 from pipelines.finetuning.features import kept_features
 from pipelines.finetuning.gathered import Gathered, gather
 from pipelines.finetuning.judged import Judged, Vectors, judge
 from pipelines.finetuning.study import Contents, Study, study
 from pipelines.governance.home import open_home
 from pipelines.governance.runs import Run
+from pipelines.point_in_time.published import Published
 from pipelines.releases.candidates import candidate
 from pipelines.releases.manifest import Release
 from pipelines.releases.pin import default_release

@@ -13,10 +13,10 @@ from pyspark.sql import functions as F
 
 from pipelines.delta import TableStore
 from pipelines.errors import TooLittleToLearnError
-from pipelines.evaluation.published import Published
 from pipelines.finetuning.catalogue import Offer, offers, picture_places, picture_sets
 from pipelines.finetuning.pairs import allowed_acts, searched, together
 from pipelines.governance.runs import Run
+from pipelines.point_in_time.published import Published
 from pipelines.releases.compare.interests import PURPOSE, WINDOW, Behaviour
 from pipelines.tables.aggregates import USER_TILES
 from pipelines.tables.sources import CONSENTS, EVENTS, IDENTITIES, MEDIA, PRODUCT_CONTENTS, PRODUCTS, TOMBSTONES

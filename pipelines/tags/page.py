@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.errors import TableNotFoundError
-from pipelines.evaluation.page import html_page
-from pipelines.evaluation.published import Published
+from pipelines.html import html_page
+from pipelines.point_in_time.published import Published
 from pipelines.releases.pin import live_release
 from pipelines.settings import Settings
 from pipelines.sources.thumbnails import thumbnail

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines.evaluation.published import Published
 from pipelines.governance.home import open_home
 from pipelines.governance.runs import Run
+from pipelines.point_in_time.published import Published
 from pipelines.releases.compare.interests import Behaviour, interests, purchases, summed
 from pipelines.releases.compare.vectors import Space
 from pipelines.releases.pin import write_pin

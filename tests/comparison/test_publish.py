@@ -16,7 +16,7 @@ from rich.console import Console
 from encoders.spec import EncoderSpec, resolve
 from pipelines.encoding.apart import encode_apart
 from pipelines.errors import EncoderMismatchError, EncoderUnusableError, NothingToCompareError, SettingsError
-from pipelines.evaluation.published import Published
+from pipelines.point_in_time.published import Published
 from pipelines.releases.candidates import candidate
 from pipelines.releases.compare.compare import compare
 from pipelines.releases.compare.publish import publish_comparison

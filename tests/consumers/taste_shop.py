@@ -14,7 +14,7 @@ from pipelines.consumers.acts import Acts
 from pipelines.consumers.pulled import Puller
 from pipelines.consumers.workbench import Workbench
 from pipelines.delta import TableStore
-from pipelines.evaluation.published import Published
+from pipelines.point_in_time.published import Published
 from pipelines.run import new_run
 from pipelines.serving.repo import apply
 from pipelines.tables.features import (

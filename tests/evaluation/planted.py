@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.evaluation.measure import Absent, Evidence, Measure, Measured
-from pipelines.evaluation.published import Published
 from pipelines.evaluation.truth import Truth
 from pipelines.governance.home import open_home
+from pipelines.point_in_time.published import Published
 from pipelines.releases.pin import write_pin
 from pipelines.sample_shop.truth import SCHEMAS
 from pipelines.settings import Settings

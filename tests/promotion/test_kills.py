@@ -56,7 +56,7 @@ def read_meanwhile(home: PromotedHome) -> Iterator[set[frozenset[tuple[str, str]
     done = threading.Event()
 
     def read() -> None:
-        while not done.is_set():
+        while not done.wait(0.2):
             seen.add(everything(home))
 
     reader = threading.Thread(target=read)
@@ -69,6 +69,7 @@ def read_meanwhile(home: PromotedHome) -> Iterator[set[frozenset[tuple[str, str]
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(4 * 3600)
 def test_killed_at_any_point_it_is_finished_by_the_next_call(spark: SparkSession, tmp_path: Path) -> None:
     home = new_home(spark, tmp_path)
     forced = [home.encoder("tuned", noise=2), "--force", "--reason", "a test"]

@@ -10,8 +10,8 @@ from encoders.evaluation.estimates import Difference, Estimate, holm
 from encoders.spec import EncoderSpec
 from pipelines.errors import NothingToCompareError
 from pipelines.evaluation.measure import Figure
-from pipelines.evaluation.published import Published
 from pipelines.governance.home import open_home
+from pipelines.point_in_time.published import Published
 from pipelines.releases.compare import DEFAULT_MARGIN
 from pipelines.releases.compare.bridging import bridge_figures
 from pipelines.releases.compare.classes import PICTURE_NEIGHBOURS, SENTIMENT, TEXT_NEIGHBOURS, ZERO_SHOT

@@ -16,8 +16,8 @@ import pyarrow.compute as pc
 from scipy import sparse
 
 from pipelines.evaluation.prototypes import Floats
-from pipelines.evaluation.published import Published
 from pipelines.identity.subject_keys import DEVICE
+from pipelines.point_in_time.published import Published
 from pipelines.releases.compare.vectors import Space
 from pipelines.releases.manifest import Release, view_name
 from pipelines.releases.pin import live_releases

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipelines.evaluation.measure import Figure
-from pipelines.evaluation.page import html_page, html_table
 from pipelines.evaluation.plots import Pair, bars, drawn, grouped_points, paired_bars
 from pipelines.evaluation.report import figure_table, figure_values
+from pipelines.html import html_page, html_table
 from pipelines.releases.compare.compare import Comparison
 from pipelines.releases.compare.gallery import galleries
 from pipelines.releases.compare.shop import text_hash

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.evaluation.published import Published
+from pipelines.point_in_time.published import Published
 from pipelines.tables.sources import EVENTS, MEDIA, PRODUCT_CONTENTS, PRODUCTS, REVIEWS
 
 # What a click after a search may be. An impression says what was shown, not what was wanted.

@@ -14,7 +14,7 @@ from encoders.spec import EncoderSpec
 from pipelines.encoding.apart import Encoded, Pace, encode_apart
 from pipelines.encoding.worker import unit_rows
 from pipelines.errors import EncoderMismatchError
-from pipelines.evaluation.published import Published
+from pipelines.point_in_time.published import Published
 from pipelines.releases.compare.shop import Shop, text_hash
 from pipelines.settings import Settings
 from pipelines.tables.aggregates import EMBEDDINGS
