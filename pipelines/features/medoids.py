@@ -24,7 +24,7 @@ from pipelines.tables.schema import Table
 from pipelines.tables.sources import CONSENTS, EVENTS, IDENTITIES, PRODUCT_CONTENTS
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column, DataFrame
 
     from pipelines.delta import TableStore
 
@@ -50,7 +50,7 @@ def recent_actions(store: TableStore, members: DataFrame, table: Table, modality
     wanted = F.array_intersect("allowed_purposes", F.array(*(F.lit(p) for p in table.purposes)))
     seen = with_contents(events, store.read(PRODUCT_CONTENTS)).where(F.col("modality") == modality)
     seen = seen.withColumn("purpose", F.explode(wanted)).withColumn("is_old", F.col("day") < F.col("since"))
-    newest = Window.partitionBy("subject_id", "purpose", "is_old").orderBy(F.desc("event_timestamp"), "event_id")
+    newest = Window.partitionBy("subject_id", "purpose", "is_old").orderBy(*newest_first())
     seen = seen.withColumn("rank", F.row_number().over(newest)).where(f"not is_old or rank <= {RECENT_ACTIONS}")
     return seen.join(members, "subject_id").select(
         "user_id",
@@ -66,13 +66,18 @@ def recent_actions(store: TableStore, members: DataFrame, table: Table, modality
     )
 
 
+def newest_first() -> list[Column]:
+    """The order of acts by which a profile's newest are chosen: acts that it does not part are alike for medoids."""
+    return [F.desc("event_timestamp"), F.asc("product_id"), F.desc("weight")]
+
+
 def with_medoids(made: pa.Table, actions: pa.Table, vectors: Vectors) -> pa.Table:
     """Interest rows with `medoid_product_ids` and `medoid_weights`; null where no action was known at created_at.
 
     `actions` holds all of the rows' users, as of `recent_actions`, with `row` of the content in `vectors`.
     """
     actions = actions.filter(pa.compute.greater_equal(actions["row"], 0)).sort_by(
-        [("acted_at", "descending"), ("product_id", "ascending")]
+        [("acted_at", "descending"), ("product_id", "ascending"), ("act_weight", "descending")]
     )
     of_user: dict[tuple[str, str], list[int]] = {}
     keys = zip(actions["user_id"].to_pylist(), actions["purpose"].to_pylist(), strict=True)
@@ -95,8 +100,10 @@ def with_medoids(made: pa.Table, actions: pa.Table, vectors: Vectors) -> pa.Tabl
             continue
         contents, first, inverse = np.unique(columns["row"][recent], return_index=True, return_inverse=True)
         weights = np.bincount(inverse, weights=columns["act_weight"][recent]).astype(np.float64)
-        chosen, share = medoids(vectors[contents], weights)
-        ids.append([products[int(recent[first[c]])].as_py() for c in chosen])
+        # Newest first, and not as they happen to lie in a matrix: of equal gains the first is chosen.
+        order = np.argsort(first)
+        chosen, share = medoids(vectors[contents[order]], weights[order])
+        ids.append([products[int(recent[first[order[c]]])].as_py() for c in chosen])
         shares.append(share.tolist())
     made = made.append_column("medoid_product_ids", pa.array(ids, LIST_TYPES[0]))
     return made.append_column("medoid_weights", pa.array(shares, LIST_TYPES[1]))

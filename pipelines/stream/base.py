@@ -17,6 +17,7 @@ from pyspark.sql import functions as F
 from pipelines.delta import TableStore
 from pipelines.features.interest_rows import DAY_MICROSECONDS, PUBLISHED_VALUES
 from pipelines.features.interests import MODALITIES
+from pipelines.features.medoids import newest_first
 from pipelines.features.published import published, with_values
 from pipelines.features.scalars import DAILY
 from pipelines.features.tiles import interest_events, with_contents
@@ -150,17 +151,21 @@ def _daily(store: TableStore, done: Done) -> DataFrame:
 
 
 def _actions(store: TableStore, done: Done, statements: DataFrame) -> DataFrame:
-    """Each subject's newest product actions: subject_id, event_id, product_id, kind, at, day, available, content_id
-    of the product's pictures (or null), for_<purpose>."""
+    """Each subject's newest product actions, and the newest on products with pictures: subject_id, event_id,
+    product_id, kind, at, day, available, content_id of the product's pictures (or null), for_<purpose>."""
     taken = store.read(EVENTS).where(F.col("drop_id").isin(list(done.drop_ids)))
     events = interest_events(taken).where(F.col("product_id").isNotNull())
     known = without_erased(events, store.read(TOMBSTONES))
     allowed = allowed_by(known, statements, store.settings)
-    newest = Window.partitionBy("subject_id", "allowed_purposes").orderBy(F.desc("event_timestamp"), F.desc("event_id"))
-    allowed = allowed.withColumn("rank", F.row_number().over(newest)).where(F.col("rank") <= RECENT_ACTIONS)
     pictures = with_contents(allowed, store.read(PRODUCT_CONTENTS)).where(F.col("modality") == PICTURE)
     rows = allowed.join(pictures.select("event_id", "content_id"), "event_id", "left")
-    return rows.select(
+    whose = ("subject_id", "allowed_purposes")
+    newest = Window.partitionBy(*whose).orderBy(F.desc("event_timestamp"), F.desc("event_id"))
+    has_picture = F.col("content_id").isNotNull()
+    pictured = Window.partitionBy(*whose, has_picture).orderBy(*newest_first())
+    ranked = rows.withColumns({"rank": F.row_number().over(newest), "of_pictured": F.row_number().over(pictured)})
+    kept = (F.col("rank") <= RECENT_ACTIONS) | (has_picture & (F.col("of_pictured") <= RECENT_ACTIONS))
+    return ranked.where(kept).select(
         "subject_id",
         "event_id",
         "product_id",

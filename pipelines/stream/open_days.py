@@ -73,11 +73,17 @@ class OpenSubject:
                 self._thin_out()
 
     def _thin_out(self) -> None:
-        kept: dict[Purposes, list[Act]] = defaultdict(list)
-        for act in sorted(self.actions, key=lambda a: (a.at, a.event_id), reverse=True):
-            if len(kept[act.purposes]) < RECENT_ACTIONS:
-                kept[act.purposes].append(act)
-        self.actions = [act for acts in kept.values() for act in acts]
+        """Keep the newest for each set of purposes, and the newest on products with pictures; with those that are as
+        new as the last of them, for which are taken of these is not decided here."""
+        kept: dict[str, Act] = {}
+        for some in (self.actions, [act for act in self.actions if act.picture is not None]):
+            of: dict[Purposes, list[Act]] = defaultdict(list)
+            for act in sorted(some, key=lambda a: (a.at, a.event_id), reverse=True):
+                mine = of[act.purposes]
+                if len(mine) < RECENT_ACTIONS or act.at == mine[-1].at:
+                    mine.append(act)
+                    kept[act.event_id] = act
+        self.actions = list(kept.values())
 
 
 class OpenDays:

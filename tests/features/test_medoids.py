@@ -5,8 +5,10 @@ from __future__ import annotations
 from itertools import combinations
 
 import numpy as np
+import pyarrow as pa
 
-from pipelines.features.medoids import medoids
+from pipelines.features.interest_rows import DAY_MICROSECONDS, TIMESTAMP
+from pipelines.features.medoids import medoids, with_medoids
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
@@ -47,3 +49,27 @@ def test_equal_pictures_need_one_medoid() -> None:
 def test_one_action_is_its_own_medoid() -> None:
     chosen, shares = medoids(unit(np.ones((1, 3))), np.array([2.0]))
     assert (chosen.tolist(), shares.tolist()) == ([0], [1.0])
+
+
+def test_where_vectors_lie_decides_nothing() -> None:
+    """Of products that are exactly as good the same are chosen, however the matrix is ordered."""
+    random = np.random.default_rng(8)
+    vectors, count = np.eye(8, dtype=np.float32), 40
+    product, hour = random.permutation(np.arange(count) % 8), np.sort(random.integers(0, 200, count))
+    end = pa.array([10 * DAY_MICROSECONDS], pa.int64()).cast(TIMESTAMP)
+    made = pa.table({"user_id": ["u"], "purpose": ["p"], "event_timestamp": end, "created_at": end})
+    found = []
+    for _ in range(5):
+        places, rows = random.permutation(8), random.permutation(count)
+        actions = pa.table({
+            "user_id": ["u"] * count, "purpose": ["p"] * count,
+            "day": pa.array(hour // 24, pa.int32()).cast(pa.date32()),
+            "product_id": [f"p{number}" for number in product],
+            "acted_at": hour * 3_600_000_000, "act_weight": np.ones(count),
+            "linked_from": np.zeros(count, np.int64), "linked_until": np.full(count, 99),
+            "available_at": pa.array(hour * 3_600_000_000, pa.int64()).cast(TIMESTAMP), "row": places[product],
+        }).take(pa.array(rows))  # fmt: skip
+        matrix = np.empty_like(vectors)
+        matrix[places] = vectors
+        found.append(with_medoids(made, actions, matrix).select(["medoid_product_ids", "medoid_weights"]).to_pylist())
+    assert all(other == found[0] for other in found)

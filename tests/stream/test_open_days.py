@@ -56,3 +56,13 @@ def test_only_the_newest_actions_are_kept() -> None:
     kept = {a.event_id for a in days.subjects["u1"].actions}
     assert len(kept) < 500
     assert {f"{i:04}" for i in range(1000 - RECENT_ACTIONS, 1000)} <= kept
+
+
+def test_the_newest_on_products_with_pictures_are_kept_as_well() -> None:
+    days, picture = OpenDays(), (Tile("product_image", "c", np.array([1.0, 2.0])),)
+    acts = [act(f"{i:04}", i / 1000, tiles=picture if i < 300 else ()) for i in range(1000)]
+    days.add(acts, MIDNIGHT + 24 * HOUR)
+    kept = {a.event_id for a in days.subjects["u1"].actions}
+    assert len(kept) < 500
+    assert {f"{i:04}" for i in range(300 - RECENT_ACTIONS, 300)} <= kept
+    assert {f"{i:04}" for i in range(1000 - RECENT_ACTIONS, 1000)} <= kept
