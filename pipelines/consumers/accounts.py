@@ -25,7 +25,8 @@ from pipelines.tables.features import USER_ACTIVITY, USER_REVIEW_PROFILE, USER_V
 from pipelines.tags.calibration import fit_curve
 from pipelines.tags.confidence import Curve
 
-MODEL = "model"
+PLAN = Plan(horizon_days=30, step_days=7, warm_up_days=10, tests=6)
+MODEL, RFM = "model", "RFM rules"
 _TABLES = (USER_ACTIVITY, USER_VALUE, USER_REVIEW_PROFILE)
 _GROWTH = Growth(trees=150, learning_rate=0.05, leaves=8, smallest_leaf=30)
 
@@ -91,6 +92,16 @@ def active_before(acts: Acts, cut: datetime, horizon: timedelta) -> list[str]:
     """Accounts that acted in the horizon before the cut, ascending."""
     before = acts.before(cut)
     return sorted(set(before.loc[before["at"] >= cut - horizon, "user_id"]))
+
+
+def rfm(numbers: Numbers) -> Floats:
+    """Sum of the scores of user_value, ties by days since the last purchase: greatest for the best customers."""
+    scores = np.stack([numbers.column(f"{part}_score") for part in ("recency", "frequency", "monetary")])
+    worth = np.nan_to_num(scores.astype(np.float64)).sum(axis=0)
+    silent = numbers.column("last_purchase_at").astype(np.float64)
+    # Less than one step of the sum; most for those who never bought.
+    found: Floats = worth - np.where(np.isnan(silent), 1.0, silent / (silent + 1)) / 2
+    return found
 
 
 def backtested(bench: Workbench, question: Question, plan: Plan) -> Outcome:

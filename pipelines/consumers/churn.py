@@ -7,14 +7,12 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from pipelines.consumers.accounts import Floats, Labels, Question, Statistics, Users, active_before
+from pipelines.consumers.accounts import RFM, Floats, Labels, Question, Statistics, Users, active_before, rfm
 from pipelines.consumers.acts import Acts
-from pipelines.consumers.backtest import Plan
 from pipelines.consumers.classifier_metrics import auc, lift
 from pipelines.consumers.pulled import Numbers
 
-PLAN = Plan(horizon_days=30, step_days=7, warm_up_days=10, tests=6)
-RFM, RECENCY = "RFM rules", "days since the last act"
+RECENCY = "days since the last act"
 
 
 def labels(acts: Acts, cut: datetime, horizon: timedelta) -> Labels:
@@ -29,16 +27,6 @@ def rules(acts: Acts, cut: datetime, horizon: timedelta, users: Users, numbers: 
     """Greatest for those who should leave first."""
     silent = np.nan_to_num(numbers.column("last_event_at").astype(np.float64), nan=np.inf)
     return {RFM: -rfm(numbers), RECENCY: silent}
-
-
-def rfm(numbers: Numbers) -> Floats:
-    """Sum of the scores of user_value, ties by days since the last purchase: greatest for the best customers."""
-    scores = np.stack([numbers.column(f"{part}_score") for part in ("recency", "frequency", "monetary")])
-    worth = np.nan_to_num(scores.astype(np.float64)).sum(axis=0)
-    silent = numbers.column("last_purchase_at").astype(np.float64)
-    # Less than one step of the sum; most for those who never bought.
-    found: Floats = worth - np.where(np.isnan(silent), 1.0, silent / (silent + 1)) / 2
-    return found
 
 
 CHURN = Question(

@@ -7,15 +7,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from pipelines.consumers.accounts import PLAN as ACCOUNTS_PLAN
 from pipelines.consumers.accounts import Question, backtested
 from pipelines.consumers.ad_click import ad_click
 from pipelines.consumers.backtest import Plan
 from pipelines.consumers.churn import CHURN
-from pipelines.consumers.churn import PLAN as CHURN_PLAN
 from pipelines.consumers.next_purchase import PLAN as NEXT_PURCHASE_PLAN
 from pipelines.consumers.next_purchase import next_purchase
 from pipelines.consumers.registered import register_consumer
-from pipelines.consumers.value import PLAN as VALUE_PLAN
 from pipelines.consumers.value import VALUE
 from pipelines.consumers.workbench import Outcome, Workbench, workbench
 from pipelines.errors import SettingsError
@@ -51,8 +50,8 @@ class Learned:
         return f"MLflow run {self.run_id}, model {self.model}"
 
 
-def _of_accounts(title: str, question: Question, usual: Plan) -> Consumer:
-    return Consumer(title, usual, lambda bench, plan: backtested(bench, question, plan or usual))
+def _of_accounts(title: str, question: Question) -> Consumer:
+    return Consumer(title, ACCOUNTS_PLAN, lambda bench, plan: backtested(bench, question, plan or ACCOUNTS_PLAN))
 
 
 CONSUMERS: Mapping[str, Consumer] = {
@@ -61,8 +60,8 @@ CONSUMERS: Mapping[str, Consumer] = {
         NEXT_PURCHASE_PLAN,
         lambda bench, plan: next_purchase(bench, plan or NEXT_PURCHASE_PLAN),
     ),
-    "churn": _of_accounts("Churn", CHURN, CHURN_PLAN),
-    "value": _of_accounts("Value", VALUE, VALUE_PLAN),
+    "churn": _of_accounts("Churn", CHURN),
+    "value": _of_accounts("Value", VALUE),
     "ad-click": Consumer("Ad click", None, lambda bench, plan: ad_click(bench)),
 }
 

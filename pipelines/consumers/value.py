@@ -8,15 +8,12 @@ from datetime import datetime, timedelta
 import numpy as np
 import pandas as pd
 
-from pipelines.consumers.accounts import Floats, Labels, Question, Statistics, Users, active_before
+from pipelines.consumers.accounts import RFM, Floats, Labels, Question, Statistics, Users, active_before, rfm
 from pipelines.consumers.acts import Acts
-from pipelines.consumers.backtest import Plan
 from pipelines.consumers.buying import BgNbd, GammaGamma, Purchases
-from pipelines.consumers.churn import RFM, rfm
 from pipelines.consumers.classifier_metrics import auc, held_by_first
 from pipelines.consumers.pulled import Numbers
 
-PLAN = Plan(horizon_days=30, step_days=7, warm_up_days=10, tests=6)
 BUYING, SPEND = "BG/NBD and Gamma-Gamma", "spend in 90 days"
 BEST = 0.2  # of the accounts
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-
-import pyarrow.compute as pc
 
 from encoders.errors import ContentError
 from encoders.text import normalise_text
 from pipelines.point_in_time.published import Published
 from pipelines.tables.schema import Table
-from pipelines.tables.sources import MEDIA, PRODUCT_CONTENTS, PRODUCTS
+from pipelines.tables.sources import PRODUCT_CONTENTS, PRODUCTS
 
 
 @dataclass(frozen=True)
@@ -49,16 +46,6 @@ def picture_sets(published: Published, moment: datetime) -> dict[str, tuple[str,
     """The pictures (content hashes) behind each content id that any product had by a moment."""
     rows = _until(published, PRODUCT_CONTENTS, ["product_id", "modality", "content_id", "members"], moment)
     return {r["content_id"]: tuple(r["members"]) for r in rows if r["modality"] == "product_image" and r["members"]}
-
-
-def picture_places(published: Published) -> dict[str, tuple[str, ...]]:
-    """Where the bytes of each picture lie."""
-    rows = published.rows(MEDIA, ["media_path", "content_hash"])
-    rows = rows.filter(pc.and_(pc.is_valid(rows["media_path"]), pc.is_valid(rows["content_hash"])))
-    places: dict[str, set[str]] = defaultdict(set)
-    for row in rows.to_pylist():
-        places[row["content_hash"]].add(row["media_path"])
-    return {name: tuple(sorted(paths)) for name, paths in places.items()}
 
 
 def _until(published: Published, table: Table, columns: list[str], moment: datetime) -> list[dict[str, Any]]:

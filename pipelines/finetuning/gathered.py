@@ -13,11 +13,12 @@ from pyspark.sql import functions as F
 
 from pipelines.delta import TableStore
 from pipelines.errors import TooLittleToLearnError
-from pipelines.finetuning.catalogue import Offer, offers, picture_places, picture_sets
+from pipelines.finetuning.catalogue import Offer, offers, picture_sets
 from pipelines.finetuning.pairs import allowed_acts, searched, together
 from pipelines.governance.runs import Run
 from pipelines.point_in_time.published import Published
 from pipelines.releases.compare.interests import PURPOSE, WINDOW, Behaviour
+from pipelines.sources.media_places import media_places
 from pipelines.tables.aggregates import USER_TILES
 from pipelines.tables.sources import CONSENTS, EVENTS, IDENTITIES, MEDIA, PRODUCT_CONTENTS, PRODUCTS, TOMBSTONES
 from pipelines.training.withheld import withheld
@@ -107,7 +108,7 @@ def gather(store: TableStore, run: Run, published: Published, announce: Callable
         later,
         {cut: offers(published, cut) for cut in cuts},
         picture_sets(published, windows.test),
-        picture_places(published),
+        media_places(published),
         frozenset(refused),
         {table.name: store.version(table) for table in READ},
     )

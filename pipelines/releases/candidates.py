@@ -7,10 +7,11 @@ import re
 
 from encoders.spec import EncoderSpec, resolve
 from pipelines.errors import EncoderMismatchError, SettingsError
+from pipelines.releases.model_uris import REGISTERED
 from pipelines.releases.registry import RegisteredEncoder, identity, registered_encoders
 from pipelines.settings import Settings
 
-_REGISTERED = re.compile(r"models:/(?P<name>[^/@]+)(/(?P<number>\d+)|@(?P<alias>[\w-]+))")
+_REGISTERED = re.compile(REGISTERED)
 
 
 def candidate(named: str, settings: Settings) -> EncoderSpec:

@@ -11,6 +11,7 @@ from pipelines.errors import ModelLineageError, ReleaseMismatchError
 from pipelines.releases.lineage import Lineage
 from pipelines.releases.manifest import Release
 from pipelines.releases.mlflow_client import mlflow_client
+from pipelines.releases.model_uris import REGISTERED
 from pipelines.releases.pin import live_releases
 from pipelines.settings import Settings
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
-_NAMED = re.compile(r"models:/(?P<name>[^/@]+)(/(?P<number>\d+)|@(?P<alias>[\w-]+))")
+_NAMED = re.compile(REGISTERED)
 
 
 @dataclass(frozen=True)

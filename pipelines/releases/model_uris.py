@@ -14,6 +14,8 @@ from pipelines.releases.files import read_file, write_file
 from pipelines.releases.manifest import Release
 from pipelines.settings import Settings
 
+REGISTERED = r"models:/(?P<name>[^/@]+)(/(?P<number>\d+)|@(?P<alias>[\w-]+))"
+"""A registered model's URI, by version or by alias, as a regular expression."""
 _FILE = "models.json"
 
 

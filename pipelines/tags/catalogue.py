@@ -22,11 +22,12 @@ from pydantic import (
 )
 
 from pipelines.errors import TagCatalogueError
+from pipelines.releases.model_uris import REGISTERED
 from pipelines.settings import Purpose
 from pipelines.tables.features import HISTORIES
 
 _ID = r"^[a-z][a-z0-9_]*(\.[a-z0-9_]+)*$"
-_MODEL = r"^models:/[^/@]+(/\d+|@[\w-]+)$"
+_MODEL = f"^{REGISTERED}$"
 _NUMBERS = frozenset({"bigint", "int", "double", "float"})
 
 

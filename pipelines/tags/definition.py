@@ -26,11 +26,18 @@ _FORMAT = 1
 @dataclass(frozen=True)
 class Definition:
     """A catalogue, and curves and models by tag; tags without a curve have a confidence that was never compared with
-    a truth. What a model says is calibrated already: its curve changes nothing, and says on how many cases."""
+    a truth. What a model says is calibrated already: its curve changes nothing, and says on how many cases.
+
+    Raises TagCatalogueError for a model that looks at what tags do not see.
+    """
 
     catalogue: Catalogue
     curves: Curves
     models: Mapping[str, TreeTable] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for tag, trees in self.models.items():
+            require_seen(tag, trees)
 
     @property
     def id(self) -> str:
@@ -57,8 +64,6 @@ class Definition:
             models = {str(tag): TreeTable.from_json(trees) for tag, trees in values.get("models", {}).items()}
         except (ValueError, KeyError, TypeError) as error:
             raise TagCatalogueError(f"{source} holds no tags of a release ({error}); restore it") from error
-        for tag, trees in models.items():
-            require_seen(tag, trees)
         return cls(catalogue_of(catalogue, source), curves_from_json(curves, source), models)
 
     def features_of(self, table: str) -> list[str]:

@@ -16,14 +16,13 @@ from pipelines.releases.check import model_version
 from pipelines.releases.mlflow_client import mlflow_client
 from pipelines.settings import Settings
 from pipelines.tags.catalogue import Catalogue
-from pipelines.tags.models import require_seen
 
 
 def learned(catalogue: Catalogue, settings: Settings) -> tuple[Catalogue, dict[str, TreeTable]]:
     """The catalogue with its models' aliases resolved, and the model of each tag that has one.
 
-    Raises TagCatalogueError for a model that is not there, that is none of ours, or that looks at what tags do not
-    see; PipelineError where MLflow does not answer.
+    Raises TagCatalogueError for a model that is not there or is none of ours; PipelineError where MLflow does not
+    answer.
     """
     if not any(tag.model for tag in catalogue.tags):
         return catalogue, {}
@@ -38,7 +37,6 @@ def learned(catalogue: Catalogue, settings: Settings) -> tuple[Catalogue, dict[s
                     raise TagCatalogueError(
                         f"tag {tag.id}: {error}. A model of accounts is learned by: mmfs consumer churn, or value"
                     ) from error
-                require_seen(tag.id, models[tag.id])
                 tag = tag.model_copy(update={"model": f"models:/{version.name}/{version.version}"})
             tags.append(tag)
     return catalogue.model_copy(update={"tags": tuple(tags)}), models

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from html import escape
@@ -12,17 +12,17 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.errors import TableNotFoundError
 from pipelines.html import html_page
 from pipelines.point_in_time.published import Published
 from pipelines.releases.pin import live_release
 from pipelines.settings import Settings
+from pipelines.sources.media_places import media_places
 from pipelines.sources.thumbnails import thumbnail
 from pipelines.tables.features import HISTORIES
 from pipelines.tables.schema import Table
 from pipelines.tables.sources import MEDIA, PRODUCT_CONTENTS, PRODUCTS
 from pipelines.tags.explain import Explanation, Reason
-from pipelines.tags.render import explained, piece_text, spoken, tag_title, words
+from pipelines.tags.render import explained, origin, piece_text, spoken, tag_title, words
 
 _SIDE = 96  # pixels
 _GROUPS_ZH = {
@@ -55,8 +55,7 @@ def profile_page(settings: Settings, found: Explanation, language: str) -> str:
     """The page of an explanation, "zh" or "en" (any other is "en"); pictures are in it, so it needs nothing else."""
     language = spoken(language)
     products = _products(settings, found)
-    at = f"{found.event_timestamp:%Y-%m-%d %H:%M} UTC" if found.event_timestamp else "–"
-    head = f"<p>{escape(f'{found.purpose} · release {found.release} · tags {found.definition} · {at}')}</p>"
+    head = f"<p>{escape(origin(found))}</p>"
     groups = groupby(sorted(found.reasons, key=lambda r: r.definition.group), key=lambda r: r.definition.group)
     parts = [f"<h2>{escape(_group(name, language))}</h2>" + "".join(_tag(reason, language, products) for reason in of)
              for name, of in groups]  # fmt: skip
@@ -101,32 +100,17 @@ def _products(settings: Settings, found: Explanation) -> dict[str, _Product]:
     titles = _newest(published, PRODUCTS, "title", wanted)
     pictured = _newest(published, PRODUCT_CONTENTS, "members", wanted, modality="product_image")
     first = {key: members[0] for key, members in pictured.items() if members}
-    places = _places(published, first.values())
+    places = media_places(published) if published.exists(MEDIA) else {}
     return {key: _Product(title, thumbnail(places.get(first.get(key, ""), ()), _SIDE)) for key, title in titles.items()}
 
 
 def _newest(published: Published, table: Table, column: str, wanted: pa.Array, modality: str | None = None) -> Any:
     """A column's newest value by product, of the wanted ones."""
-    try:
-        rows = published.rows(table, ["product_id", "valid_from", column, *(["modality"] if modality else [])])
-    except TableNotFoundError:
+    if not published.exists(table):
         return {}
+    rows = published.rows(table, ["product_id", "valid_from", column, *(["modality"] if modality else [])])
     rows = rows.filter(pc.is_in(rows["product_id"], wanted))
     if modality:
         rows = rows.filter(pc.equal(rows["modality"], modality))
     ordered = rows.sort_by("valid_from").to_pylist()
     return {row["product_id"]: row[column] for row in ordered if row[column]}
-
-
-def _places(published: Published, contents: Iterable[str]) -> dict[str, list[str]]:
-    """Where the bytes of contents lie."""
-    try:
-        rows = published.rows(MEDIA, ["media_path", "content_hash"])
-    except TableNotFoundError:
-        return {}
-    rows = rows.filter(pc.is_in(rows["content_hash"], pa.array(sorted(set(contents)), pa.string())))
-    found: dict[str, list[str]] = {}
-    for row in rows.to_pylist():
-        if row["media_path"]:
-            found.setdefault(row["content_hash"], []).append(row["media_path"])
-    return found

@@ -129,7 +129,8 @@ def seen(acts: Acts, items: Items, usual: Floats, when: Ints, half_life_days: fl
     product_moment, product, whole = _summed(moment, items.product[item], weight)
     width = int(items.product.max(initial=0)) + 1
     of_product = np.searchsorted(product_moment * width + product, moment * width + items.product[item])
-    weight = weight / np.sqrt(whole)[of_product]
+    root = np.sqrt(whole)
+    weight = weight / root[of_product]
     place, key, share = items.expanded(item)
     code = moment[place] * usual.shape[1] + key
     code, part_product, part = _summed(code, items.product[item[place]], weight[place] * share)
@@ -140,12 +141,12 @@ def seen(acts: Acts, items: Items, usual: Floats, when: Ints, half_life_days: fl
         moment=pairs // usual.shape[1],
         key=pairs % usual.shape[1],
         weight=np.add.reduceat(part, starts) if len(starts) else np.zeros(0),
-        total=np.bincount(product_moment, weights=np.sqrt(whole), minlength=moments).astype(np.float64),
+        total=np.bincount(product_moment, weights=root, minlength=moments).astype(np.float64),
         usual=usual,
         when=when,
         product_moment=product_moment,
         product=product,
-        product_weight=np.sqrt(whole),
+        product_weight=root,
         part_starts=np.append(starts, len(code)),
         part_product=part_product,
         part_weight=part,

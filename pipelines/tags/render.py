@@ -59,10 +59,15 @@ def words(language: str) -> dict[str, str]:
     return _SAID[spoken(language)]
 
 
+def origin(found: Explanation) -> str:
+    """What was read: purpose, release, tags and time."""
+    at = f"{found.event_timestamp:%Y-%m-%d %H:%M} UTC" if found.event_timestamp else "–"
+    return f"{found.purpose} · release {found.release} · tags {found.definition} · {at}"
+
+
 def render_explanation(found: Explanation, language: str) -> RenderableType:
     """The tags, surest first, each with what speaks for and against it."""
-    at = f"{found.event_timestamp:%Y-%m-%d %H:%M} UTC" if found.event_timestamp else "–"
-    head = Text(f"{found.user_id} · {found.purpose} · release {found.release} · tags {found.definition} · {at}")
+    head = Text(f"{found.user_id} · {origin(found)}")
     if not found.reasons:
         return Group(head, Text(words(language)["none"], style="dim"))
     parts: list[RenderableType] = [head]

@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.point_in_time.published import Published
-from pipelines.tables.sources import EVENTS, MEDIA, PRODUCT_CONTENTS, PRODUCTS, REVIEWS
+from pipelines.sources.media_places import media_places
+from pipelines.tables.sources import EVENTS, PRODUCT_CONTENTS, PRODUCTS, REVIEWS
 
 # What a click after a search may be. An impression says what was shown, not what was wanted.
 CHOSEN = ("click", "favorite", "add_to_cart", "purchase")
@@ -93,7 +94,13 @@ def read_shop(published: Published) -> Shop:
         if titles[key]["title"] and (key, "product_text") in contents
     )
     known = {product.product_id for product in products}
-    return Shop(products, _searches(published, known), _reviews(published, known), *_pictures(published))
+    return Shop(
+        products,
+        _searches(published, known),
+        _reviews(published, known),
+        _picture_sets(published),
+        media_places(published),
+    )
 
 
 def content_id(members: Iterable[str]) -> str:
@@ -119,15 +126,10 @@ def _newest(published: Published) -> dict[tuple[str, str], dict[str, Any]]:
     return {(row["product_id"], row["modality"]): row for row in ordered}
 
 
-def _pictures(published: Published) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
+def _picture_sets(published: Published) -> dict[str, tuple[str, ...]]:
     contents = published.rows(PRODUCT_CONTENTS, ["modality", "members"])
     pictured = contents.filter(pc.equal(contents["modality"], "product_image"))
-    sets = {content_id(members): tuple(members) for members in pictured["members"].to_pylist() if members}
-    places: dict[str, set[str]] = defaultdict(set)
-    for row in published.rows(MEDIA, ["media_path", "content_hash"]).to_pylist():
-        if row["media_path"] and row["content_hash"]:
-            places[row["content_hash"]].add(row["media_path"])
-    return sets, {name: tuple(sorted(paths)) for name, paths in places.items()}
+    return {content_id(members): tuple(members) for members in pictured["members"].to_pylist() if members}
 
 
 def _searches(published: Published, known: set[str]) -> tuple[Search, ...]:
